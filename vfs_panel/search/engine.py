@@ -209,6 +209,47 @@ class RegionSearch:
         """Return the query for a picture of the store and a mask (y, x) on the layer's grid."""
         return RegionQuery.from_mask(self.store.feature(self.layer, image_id), mask, image_id=image_id, spec=self.spec)
 
+    def searchable_rows(self) -> NDArray[np.intp]:
+        """Rows of the store that can be searched: written and readable."""
+        return np.flatnonzero(self._searchable)
+
+    @torch.inference_mode()
+    def null_scores(
+        self, query: RegionQuery, regions: list[tuple[int, int, int]], rows: NDArray[np.intp]
+    ) -> NDArray[np.float32]:
+        """Score other regions of the query's shape, all in one matrix product per picture.
+
+        Parameters
+        ----------
+        query : gives the mask; its features are not used.
+        regions : (row of the store, y, x): picture and top left cell of each region.
+        rows : pictures to score them in.
+
+        Returns
+        -------
+        float32 array, shape (region, picture): the best score; NaN where a region meets its own picture, or where
+        its features are all zero.
+        """
+        height, width = query.mask.shape
+        mask = torch.from_numpy(query.mask).to(self.device)
+        made, usable = [], []
+        for number, (row, y, x) in enumerate(regions):
+            window = self._tier.picture(row).features[0, y : y + height, x : x + width].permute(2, 0, 1)
+            if bool((window * mask).any()):
+                made.append(kernels.make_kernel(window, mask))
+                usable.append(number)
+        scores = np.full((len(regions), len(rows)), np.nan, np.float32)
+        if not made:
+            return scores
+        floor = self._floor * float(made[0].weights2.sum()) ** 0.5
+        for column, row in enumerate(rows.tolist()):
+            block = self._tier.picture(row)
+            best = kernels.best_scores(block.features, block.norm2, made, floor=floor)[:, 0]
+            scores[usable, column] = best.cpu().numpy()
+        own = np.array([region[0] for region in regions])[:, None] == rows[None]
+        scores[own] = np.nan
+        return scores
+
     def _result(
         self,
         query: RegionQuery,

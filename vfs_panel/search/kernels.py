@@ -101,6 +101,25 @@ def region_cosine(
     return torch.where(size > floor, score / size, 0.0)
 
 
+def best_scores(features: Tensor, norm2: Tensor, kernels: list[Kernel], *, floor: float = 0.0) -> Tensor:
+    """Return every picture's best score under each of several kernels of one mask, shape (kernel, n).
+
+    The kernels are further columns of the same matrix product, so the features are read once for all of them.
+
+    Parameters
+    ----------
+    features, norm2, floor : as in `region_cosine`.
+    kernels : of equal cells and weights2 (the same mask over other features).
+    """
+    n, y, x, channels = features.shape
+    first, count = kernels[0], len(kernels[0].cells)
+    stacked = torch.cat([kernel.weights for kernel in kernels])
+    products = (stacked @ features.reshape(-1, channels).T).view(len(kernels), count, n, y, x)
+    size = magnitude(norm2, first)
+    inverse = torch.where(size > floor, 1 / size, 0.0)
+    return torch.stack([(_window_sum(own, first) * inverse).flatten(1).amax(1) for own in products])
+
+
 def best_windows(scores: Tensor, count: int, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
     """Return the best windows of every picture, best first: scores, rows and columns, each of shape (n, count).
 

@@ -1,0 +1,41 @@
+"""Random regions give the level of chance."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vfs_panel.analysis.chance import chance
+from vfs_panel.features import store_from_arrays
+from vfs_panel.search import RegionSearch
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> RegionSearch:
+    features = np.random.default_rng(0).standard_normal((30, 8, 6, 6)).astype(np.float32)
+    return RegionSearch(store_from_arrays({"layer": features}, out=tmp_path / "s.zarr", image=range(30)), device="cpu")
+
+
+def test_scores_are_those_of_a_search(engine: RegionSearch) -> None:
+    weights = np.zeros((6, 6), np.float32)
+    weights[1:3, 1:3] = [[1, 0.5], [0.2, 1]]
+    shifted = np.zeros((6, 6), np.float32)
+    shifted[3:5, 2:4] = weights[1:3, 1:3]
+    query, other = engine.query("0", weights), engine.query("5", shifted)
+    rows = engine.searchable_rows()
+    row = list(engine.store.index.index).index("5")
+    null = engine.null_scores(query, [(row, 3, 2)], rows)[0]
+    np.testing.assert_allclose(null, engine.search(other, k=1)["image_score"].values, atol=1e-6)
+
+
+def test_level_and_p_value(engine: RegionSearch) -> None:
+    weights = np.zeros((6, 6), np.float32)
+    weights[2:4, 2:4] = 1
+    found = chance(engine, engine.query("3", weights))
+    assert found is not None
+    assert (found.scores >= found.level(0.95)).mean() == pytest.approx(0.05, abs=0.01)
+    assert found.p_value(2.0) == 1 / (len(found.scores) + 1)
+    assert found.p_value(-2.0) == 1
+    again = chance(engine, engine.query("9", weights))
+    assert again is not None
+    assert again.level() == found.level()  # the same shape draws the same sample

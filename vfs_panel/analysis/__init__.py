@@ -1,0 +1,1 @@
+"""Reading results: what a score is worth, and how domains and networks differ."""

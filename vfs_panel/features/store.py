@@ -1,0 +1,291 @@
+"""FeatureStore: a store on disk, opened read-only, as labelled arrays."""
+
+import difflib
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+import zarr
+from numpy.typing import NDArray
+
+from vfs_panel.errors import LayerError, StoreError
+from vfs_panel.features import layout
+from vfs_panel.features.reading import BlockReader
+from vfs_panel.features.spec import FeatureSpec
+from vfs_panel.images.preprocessing import Preprocessing
+
+
+def open_store(path: Path | str) -> "FeatureStore":
+    """Open a feature store.
+
+    Raises
+    ------
+    StoreError
+        If there is none, or one of another schema version.
+    """
+    return FeatureStore(path)
+
+
+class FeatureStore:
+    """Features of one set of pictures under one network: some layers, all of the same pictures.
+
+    Parameters
+    ----------
+    path : folder of the store.
+
+    Attributes
+    ----------
+    path, name : where it is, and the folder's name.
+    layers : names of its layers.
+    index : DataFrame indexed by picture id, in the store's order, with text columns domain, label, split, path and any
+        further metadata, and `broken` (bool) for pictures that could not be read.
+
+    Raises
+    ------
+    StoreError
+        If it is missing, is no store, or has another schema version.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = Path(path)
+        if not self._path.is_dir():
+            raise StoreError(
+                f"There is no store at {path}. Make one: vfs-panel extract PICTURES --model NAME --out {path}"
+            )
+        try:
+            self._root = zarr.open_group(str(self._path), mode="r", use_consolidated=False)
+            attrs = dict(self._root.attrs)
+        except Exception as error:  # zarr raises many kinds for what is no Zarr group
+            raise StoreError(f"{path} is no feature store ({type(error).__name__}).") from None
+        if attrs.get("schema") != layout.SCHEMA:
+            raise StoreError(f"{path} is no feature store of vfs_panel: its attributes name no {layout.SCHEMA!r}.")
+        if attrs.get("schema_version") != layout.SCHEMA_VERSION:
+            raise StoreError(
+                f"{path} has schema version {attrs.get('schema_version')}; this program reads {layout.SCHEMA_VERSION}. "
+                "Extract it again, or use the program that made it: " + str(attrs.get("created_with", "unknown"))
+            )
+        self._attrs = attrs
+        self.path, self.name = str(path), self._path.name
+        self.layers = [str(layer) for layer in attrs.get("layers", [])]
+        if not self.layers:
+            raise StoreError(f"{path} holds no layer yet. Run the extraction that made it again: it goes on.")
+        self._readers: dict[str, BlockReader] = {}
+
+    def __repr__(self) -> str:
+        return f"FeatureStore({self.path!r}, {self.n_images} pictures, layers {', '.join(self.layers)})"
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """What made the store: network, weights, weights_sha256, preprocessing, created_with and more."""
+        return dict(self._attrs)
+
+    @property
+    def network(self) -> str:
+        """Name of the network."""
+        return str(self._attrs["network"])
+
+    @property
+    def weights_sha256(self) -> str:
+        """Hash of the network's weights; "" where another program made the features."""
+        return str(self._attrs["weights_sha256"])
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What was done to the pictures."""
+        return Preprocessing.from_json(str(self._attrs["preprocessing"]))
+
+    @property
+    def n_images(self) -> int:
+        """How many pictures the store has rows for."""
+        return len(self.index)
+
+    @cached_property
+    def index(self) -> pd.DataFrame:
+        """Ids and metadata of the pictures, in the store's order."""
+        try:
+            ids = self._text("image")
+            columns: dict[str, NDArray[Any]] = {}
+            for name, array in sorted(self._root.arrays()):
+                if name in ("image", "broken"):
+                    continue
+                if name in layout.CODED:
+                    meanings = np.array([*array.attrs["flag_meanings"], ""], dtype=object)
+                    columns[name] = meanings[np.asarray(array[:])]
+                else:
+                    columns[name] = self._text(name)
+            broken = np.asarray(self._root["broken"][:], bool)
+        except (KeyError, ValueError, IndexError, OSError, RuntimeError) as error:
+            raise StoreError(f"The index of {self.path} is damaged ({error}). Extract it again.") from None
+        table = pd.DataFrame(columns, index=pd.Index(ids, dtype=object, name="image"), dtype=object)
+        for name in ("domain", "label", "split", "path"):
+            if name not in table:
+                table[name] = ""
+        table["broken"] = broken
+        return table
+
+    def _text(self, name: str) -> NDArray[Any]:
+        values = np.asarray(self._root[name][:])
+        return np.array([str(v) for v in values], dtype=object)
+
+    def _group(self, layer: str) -> Any:
+        if layer not in self.layers:
+            near = difflib.get_close_matches(layer, self.layers, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise LayerError(
+                f"Layer {layer!r} is not in the store {self.name}, which holds {', '.join(self.layers)}.{hint} "
+                f"To add it: vfs-panel extract … --model {self.network} --layer {layer} --out {self.path}"
+            )
+        return self._root[layout.group_name(layer)]
+
+    def spec(self, layer: str) -> FeatureSpec:
+        """Return what made a layer's features.
+
+        Raises
+        ------
+        LayerError
+            If the store does not hold the layer.
+        """
+        return FeatureSpec.from_attrs(self._attrs, dict(self._group(layer).attrs))
+
+    def _reader(self, layer: str) -> BlockReader:
+        if layer not in self._readers:
+            group = self._group(layer)
+            committed = np.asarray(group["committed"][:])
+            self._readers[layer] = BlockReader(
+                self._path, layer, group["features"], committed, self.index.index.to_numpy(object)
+            )
+        return self._readers[layer]
+
+    def blocks(self, layer: str) -> list[slice]:
+        """Return the rows of every block that was wholly written when the store was opened, in order."""
+        reader = self._reader(layer)
+        rows = layout.block_slices(self.n_images, reader.block_rows)
+        return [span for span, record in zip(rows, reader.committed, strict=True) if record != layout.NOT_COMMITTED]
+
+    def complete(self, layer: str) -> bool:
+        """Return whether every block of a layer is written."""
+        return not (self._reader(layer).committed == layout.NOT_COMMITTED).any()
+
+    def check_complete(self, layer: str) -> None:
+        """Refuse a layer that is only half written.
+
+        Raises
+        ------
+        StoreError
+            Saying how far it is and how to go on.
+        """
+        if not self.complete(layer):
+            done = sum(span.stop - span.start for span in self.blocks(layer))
+            raise StoreError(
+                f"{self.path} is half written: layer {layer!r} has {done} of {self.n_images} pictures. Run the same "
+                "vfs-panel extract command again: it goes on where it stopped."
+            )
+
+    def nbytes(self, layer: str) -> int:
+        """Return the bytes of a layer's features as stored."""
+        return self.n_images * self.spec(layer).nbytes
+
+    def read(self, layer: str, rows: slice) -> NDArray[Any]:
+        """Return features (n, channel, y, x) of some rows, in the stored type, every block's checksum checked.
+
+        Raises
+        ------
+        LayerError, StoreError
+            If the layer is not here, or a block is missing or damaged (named with its pictures).
+        """
+        start, stop, _ = rows.indices(self.n_images)
+        return self._reader(layer).read(slice(start, max(start, stop)))
+
+    def norm2(self, layer: str) -> NDArray[np.float32]:
+        """Return the squared length of every cell, float32 (image, y, x); 0 where a block is not written."""
+        try:
+            return np.asarray(self._group(layer)["norm2"][:], np.float32)
+        except (ValueError, OSError, RuntimeError) as error:
+            raise StoreError(
+                f"The norms of layer {layer!r} in {self.path} are damaged ({error}). Run: vfs-panel verify {self.path}"
+            ) from None
+
+    def row(self, image_id: str) -> int:
+        """Return the row of a picture.
+
+        Raises
+        ------
+        StoreError
+            If the store has no such picture.
+        """
+        try:
+            return int(self.index.index.get_loc(image_id))  # type: ignore[arg-type]
+        except KeyError:
+            near = difflib.get_close_matches(str(image_id), [str(i) for i in self.index.index], n=1, cutoff=0.5)
+            hint = f" Did you mean {near[0]!r}?" if near else f" It has, for example, {str(self.index.index[0])!r}."
+            raise StoreError(f"{self.name} has no picture {image_id!r}.{hint}") from None
+
+    def feature(self, layer: str, image_id: str) -> xr.DataArray:
+        """Return one picture's features, DataArray (channel, y, x) float32, with the picture's id as coordinate.
+
+        Raises
+        ------
+        LayerError, StoreError
+            If the layer or the picture is not here, or its block is damaged.
+        """
+        row = self.row(image_id)
+        values = self.read(layer, slice(row, row + 1))[0].astype(np.float32)
+        y, x = self._centres(layer)
+        return xr.DataArray(
+            values, dims=("channel", "y", "x"), coords={"y": y, "x": x, "image": image_id}, name="features",
+            attrs={"layer": layer},
+        )  # fmt: skip
+
+    def _centres(self, layer: str) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
+        """Cell centres in input pixels, y and x."""
+        spec = self.spec(layer)
+        _, height, width = spec.grid
+        step_y, step_x = spec.stride_px
+        return (np.arange(height) + 0.5) * step_y, (np.arange(width) + 0.5) * step_x
+
+    def dataset(self, layer: str) -> xr.Dataset:
+        """Return a layer as a Dataset, read lazily: features (image, channel, y, x) and norm2 (image, y, x).
+
+        Coordinates: image, domain, label, split, path and further metadata; y and x, the cells' centres in input
+        pixels. Blocks that are not written are left out.
+        """
+        import dask.array as da
+
+        self._group(layer)  # an unknown layer is named before anything is read
+        spec, spans = self.spec(layer), self.blocks(layer)
+        rows = np.concatenate([np.arange(s.start, s.stop) for s in spans]) if spans else np.arange(0)
+        parts = [
+            da.map_blocks(
+                self._lazy_block, layer, span.start, span.stop,
+                chunks=((span.stop - span.start,), *((v,) for v in spec.grid)),
+                dtype=np.dtype(spec.dtype), meta=np.empty((0, 0, 0, 0), spec.dtype),
+            )
+            for span in spans
+        ]  # fmt: skip
+        features = da.concatenate(parts) if parts else da.zeros((0, *spec.grid), dtype=spec.dtype)
+        y, x = self._centres(layer)
+        index = self.index.iloc[rows]
+        return xr.Dataset(
+            {
+                "features": (("image", "channel", "y", "x"), features, spec.to_attrs()),
+                "norm2": (("image", "y", "x"), self.norm2(layer)[rows]),
+            },
+            coords={
+                "image": index.index.to_numpy(object).astype(str),
+                "y": y,
+                "x": x,
+                **{name: ("image", index[name].to_numpy(object).astype(str)) for name in index if name != "broken"},
+                "broken": ("image", index["broken"].to_numpy(bool)),
+            },
+            attrs=spec.source_attrs() | {"store": self.path},
+        )
+
+    def _lazy_block(self, layer: str, start: int, stop: int) -> NDArray[Any]:
+        return self.read(layer, slice(start, stop))
+
+    def features(self, layer: str) -> xr.DataArray:
+        """Return `dataset(layer).features`: lazily read, (image, channel, y, x), in the stored type."""
+        return self.dataset(layer)["features"]
