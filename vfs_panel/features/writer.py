@@ -240,7 +240,7 @@ class StoreWriter:
 
 
 def _index_hash(index: pd.DataFrame) -> str:
-    columns = [c for c in index.columns if c != "broken"]
+    columns = sorted(c for c in index.columns if c != "broken")
     rows = [[str(v) for v in index.index]] + [[str(v) for v in index[c]] for c in columns]
     return hashlib.sha256(json.dumps([columns, rows]).encode()).hexdigest()
 

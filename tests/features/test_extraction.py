@@ -1,0 +1,236 @@
+"""Pictures become a store: exactly, once, and resumable after anything."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from vfs_panel.errors import ImageError, StoreError
+from vfs_panel.features import FeatureStore, extract, open_store, verify
+from vfs_panel.features import writer as writing
+from vfs_panel.features.layout import chunk_file
+from vfs_panel.images.dataset import ImageDataset
+from vfs_panel.images.preprocessing import Preprocessing
+from vfs_panel.settings import settings
+
+N = 40
+PREPROCESSING = Preprocessing(resize_px=None, crop_px=(32, 32))
+
+
+class Net(nn.Module):
+    """Two strided layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.one = nn.Conv2d(3, 4, 3, 4, 1)
+        self.two = nn.Conv2d(4, 6, 3, 2, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.two(torch.relu(self.one(x)))
+
+
+@pytest.fixture(autouse=True)
+def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> object:
+    monkeypatch.setenv("VFS_BLOCK_MB", "0.004")
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for i in range(N):
+        place = tmp_path / "pictures" / ["day", "night"][i % 2] / ["cat", "dog", "owl"][i % 3]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (40, 36, 3), np.uint8)).save(place / f"{i:02d}.png")
+    return tmp_path / "pictures"
+
+
+def run(folder: Path | ImageDataset, out: Path, **options: object) -> FeatureStore:
+    options = {"layers": ["one", "two"], "preprocessing": PREPROCESSING, "device": "cpu", **options}
+    return extract(Net(), folder, out=out, **options)  # type: ignore[arg-type]
+
+
+def same(a: FeatureStore, b: FeatureStore) -> bool:
+    return a.index.equals(b.index) and all(
+        np.array_equal(a.read(layer, slice(0, a.n_images)), b.read(layer, slice(0, b.n_images)))
+        and np.array_equal(a.norm2(layer), b.norm2(layer))
+        for layer in a.layers
+    )
+
+
+def test_features_are_those_of_the_network(folder: Path, tmp_path: Path) -> None:
+    calls: list[tuple[int, int]] = []
+    store = run(folder, tmp_path / "s.zarr", batch_size=7, progress=lambda done, total: calls.append((done, total)))
+    assert calls[-1] == (N, N)
+    assert store.index["domain"].value_counts().to_dict() == {"day": 20, "night": 20}
+    assert len(store.blocks("one")) > 3
+    images, net = ImageDataset.from_folder(folder), Net().eval()
+    for image_id in images.ids[::9]:
+        x = torch.from_numpy(PREPROCESSING.array(images.rgb(image_id)))[None]
+        with torch.inference_mode():
+            expected = net.one(x)[0].numpy()
+        np.testing.assert_allclose(store.feature("one", image_id), expected, atol=2e-3)
+    assert store.spec("one").stride_px == (4, 4)
+    assert verify(store.path).ok
+
+
+def test_batches_and_blocks_make_no_difference(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a = run(folder, tmp_path / "a.zarr", batch_size=3)
+    monkeypatch.setenv("VFS_BLOCK_MB", "100")
+    settings.cache_clear()
+    b = run(folder, tmp_path / "b.zarr", batch_size=32)
+    assert len(b.blocks("one")) == 1
+    np.testing.assert_allclose(
+        a.read("two", slice(0, N)).astype(float), b.read("two", slice(0, N)).astype(float), atol=2e-3
+    )
+
+
+SCRIPT = """
+import sys, time
+sys.path.insert(0, {tests!r})
+from test_extraction import *
+class Slow(Net):
+    def forward(self, x):
+        time.sleep(0.05)
+        return super().forward(x)
+import os
+os.environ["VFS_BLOCK_MB"] = "0.004"
+settings.cache_clear()
+from vfs_panel.models import load_network
+from dataclasses import replace
+network = replace(load_network(Slow(), preprocessing=PREPROCESSING), name="Net")
+print("started", flush=True)
+extract(network, {folder!r}, layers=["one", "two"], out={out!r}, device="cpu", batch_size=2)
+print("finished", flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_kill_9_and_again_is_the_same_as_unbroken(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "killed.zarr"
+    script = SCRIPT.format(tests=str(Path(__file__).parent), folder=str(folder), out=str(out))
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == b"started"
+    deadline = time.monotonic() + 60
+    committed = chunk_file(out, "two", "committed", 1, 1)
+    while not committed.exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    half = open_store(out)
+    assert not half.complete("two")
+    written = {
+        file: file.stat().st_mtime_ns
+        for block in half.blocks("two")
+        for file in [chunk_file(out, "two", "features", block.start // half.blocks("two")[0].stop, 4)]
+    }
+    assert written
+    store = run(folder, out)
+    assert all(file.stat().st_mtime_ns == at for file, at in written.items()), "a block was written twice"
+    assert verify(out).ok
+    assert same(store, run(folder, tmp_path / "whole.zarr"))
+
+
+def test_a_broken_picture_is_named_and_never_shifts_the_others(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = run(folder, tmp_path / "whole.zarr")
+    victim = sorted(folder.rglob("*.png"))[5]
+    victim.write_bytes(victim.read_bytes()[:600])  # the header is right, the pixels end early
+    name = victim.relative_to(folder).as_posix()
+    store = run(folder, tmp_path / "skip.zarr")
+    assert name in caplog.text
+    assert store.index.index[store.index["broken"]].tolist() == [name]
+    assert verify(store.path).broken == (name,)
+    others = [i for i in store.index.index if i != name]
+    for image_id in others[::6]:
+        np.testing.assert_allclose(store.feature("one", image_id), whole.feature("one", image_id), atol=2e-3)
+    with pytest.raises(ImageError, match=name):
+        run(folder, tmp_path / "stop.zarr", on_error="stop")
+
+
+def test_a_full_disk_leaves_a_store_that_goes_on(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sync, calls = writing._sync, [0]
+
+    def full(file: Path) -> None:
+        calls[0] += 1
+        if calls[0] == 8:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+        sync(file)
+
+    monkeypatch.setattr(writing, "_sync", full)
+    with pytest.raises(StoreError, match="No space left"):
+        run(folder, tmp_path / "s.zarr")
+    monkeypatch.setattr(writing, "_sync", sync)
+    assert not open_store(tmp_path / "s.zarr").complete("two")
+    assert same(run(folder, tmp_path / "s.zarr"), run(folder, tmp_path / "whole.zarr"))
+
+
+def test_a_layer_added_later_leaves_the_others_alone(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "s.zarr"
+    run(folder, out, layers=["one"])
+    files = {file: file.stat().st_mtime_ns for file in (out / "one" / "features").rglob("*")}
+    store = run(folder, out, layers=["two"])
+    assert store.layers == ["one", "two"]
+    assert all(file.stat().st_mtime_ns == at for file, at in files.items())
+    np.testing.assert_array_equal(
+        store.read("two", slice(0, N)), run(folder, tmp_path / "w.zarr").read("two", slice(0, N))
+    )
+
+
+def test_other_networks_and_pictures_are_never_mixed_in(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "s.zarr"
+    run(folder, out)
+    other = Net()
+    with torch.no_grad():
+        other.one.weight += 1
+    with pytest.raises(StoreError, match="weights sha256"):
+        extract(other, folder, layers=["one"], out=out, preprocessing=PREPROCESSING, device="cpu")
+    with pytest.raises(StoreError, match="preprocessing"):
+        run(folder, out, preprocessing=Preprocessing(resize_px=None, crop_px=(16, 16)))
+    with pytest.raises(StoreError, match="other pictures"):
+        run(ImageDataset.from_folder(folder).subset(ImageDataset.from_folder(folder).ids[:5]), out)
+    with pytest.raises(StoreError, match="float32"):
+        run(folder, out, dtype="float32")
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(StoreError, match="no feature store"):
+        run(folder, tmp_path / "mine")
+    assert verify(out).ok
+
+
+def test_one_writer_at_a_time(folder: Path, tmp_path: Path) -> None:
+    store = run(folder, tmp_path / "s.zarr")
+    pytest.importorskip("fcntl")
+    with (
+        writing.StoreWriter(Path(store.path), store.index, {"one": store.spec("one")}, block_rows=1),
+        pytest.raises(StoreError, match="another process"),
+    ):
+        run(folder, tmp_path / "s.zarr")
+
+
+def test_pictures_of_several_sizes_need_one_size(tmp_path: Path) -> None:
+    for i, size in enumerate([(20, 20), (24, 20)]):
+        Image.new("RGB", size).save(tmp_path / f"{i}.png")
+    with pytest.raises(ImageError, match="resizes or crops"):
+        run(tmp_path, tmp_path / "s.zarr", preprocessing=Preprocessing(resize_px=None, crop_px=None), on_error="stop")
+
+
+def test_overflow_of_float16_says_what_to_do(folder: Path, tmp_path: Path) -> None:
+    net = Net()
+    with torch.no_grad():
+        net.two.bias += 1e6
+    with pytest.raises(StoreError, match="--dtype float32"):
+        extract(net, folder, layers=["two"], out=tmp_path / "s.zarr", preprocessing=PREPROCESSING, device="cpu")

@@ -1,0 +1,105 @@
+"""Networks by name, by file and given; nothing but weights comes out of a file."""
+
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from vfs_panel.errors import NetworkError
+from vfs_panel.models import load_network, network_names
+from vfs_panel.models.zoo import weights_hash
+
+
+def test_all_of_torchvisions_classifiers_are_known() -> None:
+    names = network_names()
+    assert {"vfs-demo", "resnet50", "vgg16", "vit_b_16", "swin_t", "inception_v3", "squeezenet1_1"} <= set(names)
+
+
+def test_bundled_networks_load_without_a_download() -> None:
+    a, b, c = (
+        load_network(n, weights=w) for n, w in (("vfs-demo", None), ("vfs-demo-class", None), ("vfs-demo", "random"))
+    )
+    assert len({a.weights_sha256, b.weights_sha256, c.weights_sha256}) == 3
+    assert a.preprocessing.crop_px == (224, 224)
+    assert not a.module.training
+
+
+def test_random_weights_are_always_the_same_and_leave_the_generator_alone() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    a = load_network("squeezenet1_1", weights="random")
+    assert torch.equal(torch.rand(3), expected)
+    assert a.weights_sha256 == load_network("squeezenet1_1", weights="random").weights_sha256
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_file_of_weights_comes_back(tmp_path: Path, wrapped: bool) -> None:
+    network = load_network("squeezenet1_1", weights="random")
+    with torch.no_grad():
+        next(network.module.parameters()).add_(1)
+    state = network.module.state_dict()
+    content = {"state_dict": {f"module.{k}": v for k, v in state.items()}, "epoch": 3} if wrapped else state
+    torch.save(content, tmp_path / "w.pth")
+    again = load_network("squeezenet1_1", weights=tmp_path / "w.pth")
+    assert again.weights == "w.pth"
+    assert again.weights_sha256 == weights_hash(network.module)
+    assert again.preprocessing.resize_px == 256
+
+
+def test_the_hash_does_not_depend_on_the_files_precision(tmp_path: Path) -> None:
+    net = nn.Conv2d(1, 1, 1)
+    with torch.no_grad():
+        net.weight.fill_(0.5)
+        net.bias.fill_(0.25)  # type: ignore[union-attr]
+    torch.save({k: v.half() for k, v in net.state_dict().items()}, tmp_path / "half.pth")
+    assert load_network(nn.Conv2d(1, 1, 1), weights=tmp_path / "half.pth").weights_sha256 == weights_hash(net)
+
+
+def test_weights_that_do_not_fit_are_listed(tmp_path: Path) -> None:
+    torch.save({"weight": torch.zeros(1, 1, 3, 3), "extra": torch.zeros(1)}, tmp_path / "w.pth")
+    with pytest.raises(NetworkError, match=r"weight is \(1, 1, 3, 3\), expected \(1, 1, 1, 1\)"):
+        load_network(nn.Conv2d(1, 1, 1), weights=tmp_path / "w.pth")
+    with pytest.raises(NetworkError, match=r"bias is missing; extra is not known.*--no-strict"):
+        load_network(nn.Conv2d(1, 1, 3), weights=tmp_path / "w.pth")
+    assert load_network(nn.Conv2d(1, 1, 3), weights=tmp_path / "w.pth", strict=False).weights == "w.pth"
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, ("/tmp/vfs-panel-must-not-exist",)
+
+
+def test_no_code_comes_out_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "w.pth").write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(NetworkError, match=r"refused|cannot be read"):
+        load_network("vfs-demo", weights=tmp_path / "w.pth")
+    assert not Path("/tmp/vfs-panel-must-not-exist").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"not weights at all", pickle.dumps([1, 2])])
+def test_what_holds_no_weights_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(NetworkError, match=r"w\.pth"):
+        load_network("vfs-demo", weights=tmp_path / "w.pth")
+
+
+def test_unknown_names_get_a_hint() -> None:
+    with pytest.raises(NetworkError, match=r"Did you mean .*resnet50"):
+        load_network("resnet-50")
+    with pytest.raises(NetworkError, match=r"no weights file IMAGENET9K.*IMAGENET1K_V1"):
+        load_network("resnet50", weights="IMAGENET9K")
+
+
+def test_a_download_that_fails_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
+    with pytest.raises(NetworkError, match=r"could not be downloaded \(no route to host\).*--weights FILE"):
+        load_network("squeezenet1_1")

@@ -1,0 +1,119 @@
+"""Any layer's output -> features on a grid, (image, channel, y, x)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import Tensor
+
+from vfs_panel.errors import LayerError
+
+MOST_EXTRA_TOKENS = 16  # class, distillation and register tokens of the vision transformers known today: at most 9
+
+
+@dataclass(frozen=True, slots=True)
+class GridPlan:
+    """How one layer's outputs become a grid.
+
+    Attributes
+    ----------
+    kind : "channels first" (N×C×H×W), "channels last" (N×H×W×C) or "tokens" (N×T×C).
+    channels, height, width : of the grid.
+    extra : how many tokens before the patches are dropped (class and register tokens).
+    """
+
+    kind: Literal["channels first", "channels last", "tokens"]
+    channels: int
+    height: int
+    width: int
+    extra: int = 0
+
+
+def first_tensor(output: Any) -> Tensor | None:
+    """Return the first tensor in a layer's output: itself, or of a tuple, list or mapping."""
+    if isinstance(output, Tensor):
+        return output
+    values = output.values() if isinstance(output, Mapping) else output if isinstance(output, Sequence) else ()
+    for value in values:
+        if isinstance(value, str):
+            continue
+        found = first_tensor(value)
+        if found is not None:
+            return found
+    return None
+
+
+def _is_image_like(height: int, width: int, input_px: tuple[int, int]) -> bool:
+    """Whether a grid has the input's proportions, give or take the rounding of one cell, and is no finer than it."""
+    rows, cols = input_px
+    return 1 <= height <= rows and 1 <= width <= cols and abs(height * cols - width * rows) <= max(rows, cols)
+
+
+def plan_grid(shape: Sequence[int], input_px: tuple[int, int]) -> GridPlan | None:
+    """Decide how an output of this shape is read as a grid; None if it is none.
+
+    Four axes are N×C×H×W unless only the last reading, N×H×W×C, has the input's proportions (Swin). Three axes are
+    tokens: the fewest leading tokens are dropped that leave a grid of the input's proportions, preferring grids whose
+    cells are whole patches (ViT with class and register tokens). A single cell is no grid.
+
+    Parameters
+    ----------
+    shape : of the output, batch first.
+    input_px : (height, width) of the network's input.
+    """
+    if len(shape) == 4:
+        first = _is_image_like(shape[2], shape[3], input_px)
+        last = _is_image_like(shape[1], shape[2], input_px)
+        if last and not first:
+            plan = GridPlan("channels last", shape[3], shape[1], shape[2])
+        else:
+            plan = GridPlan("channels first", shape[1], shape[2], shape[3])
+        return plan if plan.height * plan.width > 1 else None
+    if len(shape) == 3:
+        found = []
+        for extra in range(min(MOST_EXTRA_TOKENS, shape[1] - 1) + 1):
+            patches = shape[1] - extra
+            for height in range(1, min(patches, input_px[0]) + 1):
+                width = patches // height
+                if height * width == patches and _is_image_like(height, width, input_px):
+                    uneven = bool(input_px[0] % height or input_px[1] % width)
+                    found.append((uneven, extra, abs(height * input_px[1] - width * input_px[0]), height, width))
+        if found:
+            _, extra, _, height, width = min(found)
+            if height * width > 1:
+                return GridPlan("tokens", shape[2], height, width, extra)
+    return None
+
+
+def to_grid(output: Any, *, input_px: tuple[int, int], layer: str = "") -> Tensor:
+    """Return a layer's output as features on a grid.
+
+    Parameters
+    ----------
+    output : Tensor N×C×H×W, N×H×W×C or N×T×C, or a tuple, list or mapping whose first tensor is that.
+    input_px : (height, width) of the network's input.
+    layer : for the message.
+
+    Returns
+    -------
+    Tensor, shape (image, channel, y, x); a view where possible.
+
+    Raises
+    ------
+    LayerError
+        If it is no grid; gives its shape.
+    """
+    tensor = first_tensor(output)
+    plan = None if tensor is None else plan_grid(tensor.shape, input_px)
+    if tensor is None or plan is None:
+        got = "no tensor" if tensor is None else "×".join(map(str, tensor.shape))
+        raise LayerError(
+            f"Layer {layer!r} gives {got}, which is no grid of cells. Choose a layer with an output of "
+            "N×C×H×W, N×H×W×C or patch tokens: `vfs-panel models NAME` marks them."
+        )
+    if plan.kind == "channels first":
+        return tensor
+    if plan.kind == "channels last":
+        return tensor.permute(0, 3, 1, 2)
+    patches = tensor[:, plan.extra :]
+    return patches.reshape(len(tensor), plan.height, plan.width, plan.channels).permute(0, 3, 1, 2)
