@@ -32,16 +32,16 @@ class Settings(BaseSettings):
         default_factory=_default_cache,
         description="Folder for rendered demo pictures, feature stores and downloads.",
     )
-    catalog: Path | None = Field(None, description="Folder of further catalog entries, beside the bundled ones.")
-    device: str = Field("auto", description="Where networks and searches run: auto, cpu, cuda or cuda:N.")
-    batch_size: int = Field(32, ge=1, description="Pictures per forward pass of an extraction.")
+    catalog: Path | None = Field(default=None, description="Folder of further catalog entries, beside the bundled ones.")
+    device: str = Field(default="auto", description="Where networks and searches run: auto, cpu, cuda or cuda:N.")
+    batch_size: int = Field(default=32, ge=1, description="Pictures per forward pass of an extraction.")
     block_mb: float = Field(
-        32.0, gt=0, description="Size of one block (chunk) of a feature store, in MB of its largest layer."
+        default=32.0, gt=0, description="Size of one block (chunk) of a feature store, in MB of its largest layer."
     )
     memory_mb: float | None = Field(
-        None, gt=0, description="Memory that one engine may hold, in MB; by default half of what is free."
+        default=None, gt=0, description="Memory that one engine may hold, in MB; by default half of what is free."
     )
-    max_upload_mb: float = Field(20.0, gt=0, description="Largest picture file that the app takes, in MB.")
+    max_upload_mb: float = Field(default=20.0, gt=0, description="Largest picture file that the app takes, in MB.")
 
 
 @cache

@@ -90,7 +90,7 @@ def extract(
     with Extractor(network, wanted, device=device or settings().device, input_px=input_px) as extractor:
         specs = {layer: _spec(network, layer, extractor.grids[layer], input_px, dtype) for layer in wanted}
         block_rows = max(1, min(len(index), int(settings().block_mb * 1e6 / max(s.nbytes for s in specs.values()))))
-        with StoreWriter(Path(out), index, specs, block_rows=block_rows) as writer:
+        with StoreWriter(Path(out), index, specs, block_rows=block_rows, pictures=images.folder) as writer:
             run = _Run(images, [str(i) for i in index.index], extractor, writer, dtype, on_error, progress)
             run.all(batch_size or settings().batch_size)
             writer.finish()

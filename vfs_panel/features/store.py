@@ -93,6 +93,12 @@ class FeatureStore:
         return str(self._attrs["weights_sha256"])
 
     @property
+    def pictures(self) -> Path | None:
+        """The folder that the pictures lay in when the store was made, if it is still there."""
+        folder = Path(str(self._attrs.get("pictures") or "/nowhere"))
+        return folder if folder.is_absolute() and folder.is_dir() else None
+
+    @property
     def preprocessing(self) -> Preprocessing:
         """What was done to the pictures."""
         return Preprocessing.from_json(str(self._attrs["preprocessing"]))

@@ -58,6 +58,7 @@ class StoreWriter:
         any further metadata.
     specs : one per layer; their sources must agree.
     block_rows : pictures per block; only used when the store is created.
+    pictures : folder of the pictures, for programs that show them; "" where there is none.
 
     Raises
     ------
@@ -66,14 +67,16 @@ class StoreWriter:
         pictures (named), or another process is writing it.
     """
 
-    def __init__(self, path: Path, index: pd.DataFrame, specs: Mapping[str, FeatureSpec], *, block_rows: int) -> None:
+    def __init__(
+        self, path: Path, index: pd.DataFrame, specs: Mapping[str, FeatureSpec], *, block_rows: int, pictures: str = ""
+    ) -> None:
         self.path, self.specs = path, dict(specs)
         self._lock: int | None = None
         with saying_no_space(path):
             if path.exists():
                 self._check_same(index)
             else:
-                self._create(index, block_rows)
+                self._create(index, block_rows, pictures)
             self._lock = _take_lock(path)
             for leftover in path.rglob("*.partial"):  # of a writer that was killed in mid-file
                 leftover.unlink(missing_ok=True)
@@ -99,7 +102,7 @@ class StoreWriter:
     def _source(self) -> dict[str, str]:
         return next(iter(self.specs.values())).source_attrs()
 
-    def _create(self, index: pd.DataFrame, block_rows: int) -> None:
+    def _create(self, index: pd.DataFrame, block_rows: int, pictures: str) -> None:
         """Write root and index beside the final place and move them there whole."""
         creating = self.path.with_name(f".{self.path.name}.creating")
         shutil.rmtree(creating, ignore_errors=True)
@@ -113,6 +116,7 @@ class StoreWriter:
                 "block_rows": block_rows,
                 "layers": [],
                 "index_sha256": _index_hash(index),
+                "pictures": pictures,
                 **self._source(),
             }
         )

@@ -24,6 +24,7 @@ class ImageDataset:
     load : picture id -> uint8 RGB, shape (y, x, 3). May raise ImageError.
     name : what people call the set.
     skipped : files that were left out, as (path, why).
+    folder : absolute folder that the paths start at; "" where there is none.
 
     Raises
     ------
@@ -31,7 +32,15 @@ class ImageDataset:
         If an id stands twice.
     """
 
-    def __init__(self, table: pd.DataFrame, load: Load, *, name: str, skipped: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self,
+        table: pd.DataFrame,
+        load: Load,
+        *,
+        name: str,
+        skipped: Iterable[tuple[str, str]] = (),
+        folder: str = "",
+    ) -> None:
         table = table.copy()
         table.index = pd.Index([str(i) for i in table.index], dtype=object, name="image")
         doubled = table.index[table.index.duplicated()]
@@ -42,7 +51,7 @@ class ImageDataset:
         for column in COLUMNS:
             values = table[column].fillna("") if column in table else [""] * len(table)
             table[column] = pd.Series([str(v) for v in values], index=table.index, dtype=object)
-        self.table, self.name, self.skipped = table, name, list(skipped)
+        self.table, self.name, self.skipped, self.folder = table, name, list(skipped), folder
         self._load = load
 
     def __len__(self) -> int:
@@ -80,7 +89,7 @@ class ImageDataset:
 
     def subset(self, ids: Iterable[str]) -> "ImageDataset":
         """Return the same set with only these pictures, in this order."""
-        return ImageDataset(self.table.loc[list(ids)], self._load, name=self.name)
+        return ImageDataset(self.table.loc[list(ids)], self._load, name=self.name, folder=self.folder)
 
     @classmethod
     def from_arrays(
@@ -155,6 +164,7 @@ class ImageDataset:
             lambda image_id: read_rgb(root / paths[image_id]),
             name=name or root.resolve().name,
             skipped=skipped,
+            folder=str(root.resolve()),
         )
 
 
