@@ -282,9 +282,9 @@ def _write_text(group: zarr.Group, name: str, values: NDArray[Any]) -> None:
 def _sync(file: Path) -> None:
     """Bring a file and its folder entry to the disk, so that a commit record never outlives its data."""
     for place in (file, file.parent):
-        if place.is_dir() and os.name == "nt":
-            continue  # Windows cannot sync folders
-        handle = os.open(place, os.O_RDONLY)
+        if os.name == "nt" and place.is_dir():
+            continue  # Windows cannot sync folders, and files only through a handle that may write
+        handle = os.open(place, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:
