@@ -41,11 +41,13 @@ class Geometry:
 
     def to_input(self, xy: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Map picture points (..., 2) as (x, y) to input points (..., 2)."""
-        return np.asarray(xy, np.float64) * self.scale[::-1] + self.offset[::-1]
+        mapped: NDArray[np.float64] = np.asarray(xy, np.float64) * self.scale[::-1] + self.offset[::-1]
+        return mapped
 
     def to_picture(self, xy: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Map input points (..., 2) as (x, y) to picture points (..., 2)."""
-        return (np.asarray(xy, np.float64) - self.offset[::-1]) / self.scale[::-1]
+        mapped: NDArray[np.float64] = (np.asarray(xy, np.float64) - self.offset[::-1]) / self.scale[::-1]
+        return mapped
 
     @property
     def frame(self) -> tuple[float, float, float, float]:
@@ -168,10 +170,11 @@ class Preprocessing:
         -------
         float32 array, shape (channel, y, x), with as many channels as `mean` has values.
         """
-        values = self.frame(rgb).astype(np.float32) / np.float32(255)
+        values: NDArray[np.float32] = self.frame(rgb).astype(np.float32) / np.float32(255)
         if len(self.mean) == 1:
-            values = values @ np.array([[0.299], [0.587], [0.114]], np.float32)
-        values = (values - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
+            values = np.dot(values, np.array([[0.299], [0.587], [0.114]], np.float32))
+        values -= np.array(self.mean, np.float32)
+        values /= np.array(self.std, np.float32)
         return np.ascontiguousarray(values.transpose(2, 0, 1))
 
     def to_json(self) -> str:
