@@ -1,0 +1,130 @@
+"""Entries are read strictly: every mistake is one line that names file, line and field."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vfs_panel.catalog import CatalogEntry, Problem, check_entry, read_entry
+from vfs_panel.errors import CatalogError
+
+SOUND = """\
+title: Mine
+pictures:
+  source: folder
+  path: pictures
+networks:
+  - name: resnet50
+    layers: [layer3, layer4]
+    default_layer: layer4
+queries:
+  - title: A corner
+    image: a/1.png
+    box: [0, 0, 8, 8]
+"""
+
+
+def _check(tmp_path: Path, text: str) -> CatalogEntry | list[Problem]:
+    file = tmp_path / "mine.yml"
+    file.write_text(text, "utf-8")
+    return check_entry(file)
+
+
+def test_a_sound_entry(tmp_path: Path) -> None:
+    entry = _check(tmp_path, SOUND)
+    assert isinstance(entry, CatalogEntry)
+    assert (entry.name, entry.title, entry.network().layer) == ("mine", "Mine", "layer4")
+    assert entry.pictures.path == str(tmp_path / "pictures")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "says"),
+    [
+        ("title: Mine", "titel: Mine", 1, "did you mean 'title'"),
+        ("  path: pictures\n", "", 2, "'pictures.path' is missing"),
+        ("path: pictures", "path: ../pictures", 4, "leads out of"),
+        ("source: folder", "source: web", 2, "`source: demo` or `source: folder`"),
+        ("  source: folder\n", "", 2, "`source: demo` or `source: folder`"),
+        ("path: pictures", "path: p\n  domain: camera", 2, "no labels CSV"),
+        ("layers: [layer3, layer4]", "layers: []", 7, "at least 1 item"),
+        ("layers: [layer3, layer4]", "layers: [layer4, layer4]", 6, "stands twice"),
+        ("default_layer: layer4", "default_layer: layer9", 6, "'layer9' is none of"),
+        ("layers: [layer3, layer4]", "layers: [layer3, 4]", 7, "'networks.1.layers.2' is 4"),
+        ("box: [0, 0, 8, 8]", "box: [8, 0, 8, 8]", 10, "box is empty"),
+        ("    box: [0, 0, 8, 8]\n", "", 10, "either strokes or a box"),
+        ("title: Mine", "title: Mine\ntitle: Yours", 2, "stands twice"),
+        ("title: Mine", "title: [Mine", 2, "no valid YAML"),
+        ("title: Mine", "title: !!python/object/apply:os.getcwd []", 1, "no valid YAML"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, old: str, new: str, line: int, says: str) -> None:
+    assert old in SOUND
+    found = _check(tmp_path, SOUND.replace(old, new, 1))
+    assert isinstance(found, list)
+    assert found[0].line == line
+    assert says in found[0].text
+    assert str(found[0]).startswith(f"{tmp_path / 'mine.yml'}, line {line}: ")
+    assert "\n" not in str(found[0])
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "just words", "[" * 3000, "a: &a [*a]", "title: 2020-13-45"])
+def test_files_that_are_no_entries(tmp_path: Path, text: str) -> None:
+    assert isinstance(_check(tmp_path, text), list)
+
+
+def test_all_problems_of_a_file_are_listed(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yml"
+    file.write_text(SOUND.replace("title: Mine", "titel: Mine"), "utf-8")
+    with pytest.raises(CatalogError, match=r"mine.yml, line 1: .*\(1 more: vfs-panel catalog validate"):
+        read_entry(file)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    binary = tmp_path / "binary.yml"
+    binary.write_bytes(b"\xff\xfe\x00")
+    large = tmp_path / "large.yml"
+    large.write_text("#" * 1_000_001)
+    for path, why in ((binary, "UTF-8"), (large, "larger"), (tmp_path, "folder"), (tmp_path / "no.yml", "not exist")):
+        with pytest.raises(CatalogError, match=why):
+            read_entry(path)
+
+
+def test_paths_stay_inside_even_through_links(tmp_path: Path) -> None:
+    folder = tmp_path / "catalog"
+    folder.mkdir()
+    (folder / "pictures").symlink_to(tmp_path)
+    found = _check(folder, SOUND)
+    assert isinstance(found, list)
+    assert "leads out of" in found[0].text
+
+
+def test_absolute_paths_and_home_are_the_users_own(tmp_path: Path) -> None:
+    for path in (str(tmp_path.parent), "~/pictures"):
+        entry = _check(tmp_path, SOUND.replace("path: pictures", f"path: {path}"))
+        assert isinstance(entry, CatalogEntry)
+        assert entry.pictures.path == str(Path(path).expanduser())  # type: ignore[union-attr]
+
+
+@given(st.text(max_size=60), st.integers(0, len(SOUND)))
+def test_no_text_is_more_than_a_problem(tmp_path_factory: pytest.TempPathFactory, text: str, at: int) -> None:
+    file = tmp_path_factory.getbasetemp() / "any.yml"
+    file.write_text(SOUND[:at] + text + SOUND[at:], "utf-8")
+    found = check_entry(file)
+    assert isinstance(found, CatalogEntry) or all("\n" not in str(problem) for problem in found)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+        max_leaves=8,
+    ),
+    st.sampled_from(["title", "pictures", "networks", "queries", "template", "order", "new"]),
+)
+def test_any_value_of_any_field_is_judged(tmp_path_factory: pytest.TempPathFactory, value: object, field: str) -> None:
+    file = tmp_path_factory.getbasetemp() / "value.yml"
+    file.write_text(yaml.safe_dump(yaml.safe_load(SOUND) | {field: value}), "utf-8")
+    found = check_entry(file)
+    assert isinstance(found, CatalogEntry) or all(problem.line >= 1 for problem in found)

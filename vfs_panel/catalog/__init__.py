@@ -1,0 +1,22 @@
+"""What can be searched: data sets with their pictures, networks, layers and suggested queries."""
+
+from vfs_panel.catalog.adding import add_entry, folder_entry
+from vfs_panel.catalog.catalog import Catalog, bundled_folder, open_catalog, user_folder
+from vfs_panel.catalog.entry import CatalogEntry
+from vfs_panel.catalog.reading import Problem, check_entry, read_entry
+from vfs_panel.catalog.schema import NetworkEntry, SuggestedQuery
+
+__all__ = [
+    "Catalog",
+    "CatalogEntry",
+    "NetworkEntry",
+    "Problem",
+    "SuggestedQuery",
+    "add_entry",
+    "bundled_folder",
+    "check_entry",
+    "folder_entry",
+    "open_catalog",
+    "read_entry",
+    "user_folder",
+]
