@@ -1,0 +1,192 @@
+"""What a person does, and what the state says after it."""
+
+import asyncio
+import io
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vfs_panel.app import searching
+from vfs_panel.app.searching import Job, Outcome
+from vfs_panel.app.session import Session
+from vfs_panel.search import Stroke
+
+MARK = Stroke(((30.0, 30.0), (44.0, 34.0)), 8.0)
+
+
+def png(height: int, width: int) -> bytes:
+    buffer = io.BytesIO()
+    values = np.random.default_rng(1).integers(0, 255, (height, width, 3), np.uint8)
+    Image.fromarray(values).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_ready_names_what_can_be_searched(session: Session) -> None:
+    status = session.state.status
+    assert status.lead == "Ready."
+    assert status.text.startswith("12 pictures, ")
+    assert session.state.result is None
+
+
+def test_a_stroke_gives_matches_without_the_painted_picture(session: Session) -> None:
+    session.add(MARK)
+    session.search_now()
+    result = session.state.result
+    assert session.state.status.lead == "Exact."
+    assert session.state.picture not in result["image_id"].values
+    assert result.sizes["rank"] == 11
+    assert "11 pictures searched" in session.state.status.text
+
+
+def test_undo_redo_and_clear_bring_the_same_result_back(session: Session) -> None:
+    session.add(MARK)
+    session.search_now()
+    first = session.state.result["score"].values
+    session.add(Stroke(((60.0, 50.0),), 6.0))
+    session.search_now()
+    second = session.state.result["score"].values
+    assert not np.array_equal(first, second)
+    session.undo()
+    session.search_now()
+    assert np.array_equal(session.state.result["score"].values, first)
+    session.redo()
+    session.search_now()
+    assert np.array_equal(session.state.result["score"].values, second)
+    session.clear()
+    session.search_now()
+    assert session.state.status.lead == "Nothing is painted."
+    assert session.state.stale
+    session.undo()
+    session.search_now()
+    assert not session.state.stale
+    assert np.array_equal(session.state.result["score"].values, second)
+
+
+def test_erasing_all_says_so_and_keeps_the_last_matches(session: Session) -> None:
+    session.add(MARK)
+    session.search_now()
+    session.add(Stroke(((30.0, 30.0), (44.0, 34.0)), 30.0, "erase"))
+    session.search_now()
+    assert session.state.status.lead == "Nothing is painted."
+    assert session.state.result is not None
+    assert session.state.stale
+
+
+def test_another_layer_keeps_the_drawing(session: Session) -> None:
+    session.add(MARK)
+    session.search_now()
+    session.open_layer("stage4")
+    session.search_now()
+    assert session.state.strokes == (MARK,)
+    assert session.state.result.attrs["layer"] == "stage4"
+
+
+def test_filters_that_leave_nothing_offer_to_be_cleared(session: Session) -> None:
+    session.add(MARK)
+    session.search_now()
+    session.set_matches(domain="sketch", label="cat")
+    session.search_now()
+    assert set(session.state.result["domain"].values) == {"sketch"}
+    session.open_picture("photo/cat/0.png")
+    session.add(MARK)
+    session.set_matches(domain="nowhere")
+    session.search_now()
+    assert session.state.status.action == "Clear filters"
+
+
+def test_a_stroke_outside_the_frame_paints_nothing(session: Session) -> None:
+    session.upload(png(64, 300), "wide.png")
+    session.add(Stroke(((3.0, 30.0), (12.0, 30.0)), 4.0))
+    session.search_now()
+    assert "does not see that part" in session.state.status.text
+    assert session.state.result is None
+
+
+def test_an_upload_is_searched_in_all_pictures(session: Session) -> None:
+    session.upload(png(80, 90), "mine.png")
+    session.add(MARK)
+    session.search_now()
+    assert session.state.result.attrs["n_searched"] == 12
+    assert "left out" not in session.state.status.text
+
+
+def test_an_unreadable_upload_changes_nothing_but_the_sentence(session: Session) -> None:
+    session.add(MARK)
+    session.receive("key", 0, 2, b"not ", "board.heic")
+    session.receive("key", 1, 2, b"a picture", "board.heic")
+    assert session.state.upload_error == "board.heic"
+    assert session.state.strokes == (MARK,)
+    assert session.state.upload is None
+
+
+def test_pieces_of_an_upload_make_the_file(session: Session) -> None:
+    data = png(40, 40)
+    for number, start in enumerate(range(0, len(data), 1000)):
+        session.receive("key", number, -(-len(data) // 1000), data[start : start + 1000], "mine.png")
+    assert session.state.upload is not None
+    assert session.state.upload.rgb.shape == (40, 40, 3)
+
+
+def test_too_large_an_upload_is_refused_before_it_is_whole(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vfs_panel.settings import settings
+
+    monkeypatch.setenv("VFS_MAX_UPLOAD_MB", "0.001")
+    settings.cache_clear()
+    session.receive("key", 0, 9, b"x" * 2000, "big.png")
+    assert session.state.upload_error == "big.png"
+
+
+def test_search_from_a_match_finds_the_way_back(session: Session) -> None:
+    session.add(MARK)
+    session.search_now()
+    origin, match = session.state.picture, str(session.state.result["image_id"].values[0])
+    session.search_from_match(1)
+    session.search_now()
+    assert session.state.picture == match
+    assert origin in session.state.result["image_id"].values
+    lit = session.state.mask.values >= 1 / 3
+    assert lit.any()
+
+
+def test_a_failing_search_is_shown_and_the_next_one_runs(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = searching._search
+    monkeypatch.setattr(searching, "_search", lambda job: 1 / 0)
+    monkeypatch.setattr(searching.logging.getLogger(searching.__name__), "exception", lambda *_: None)
+    session.add(MARK)
+    session.search_now()
+    assert "ZeroDivisionError" in session.state.problem.text
+    monkeypatch.setattr(searching, "_search", real)
+    session.add(MARK)
+    session.search_now()
+    assert session.state.problem is None
+    assert session.state.result is not None
+
+
+def test_the_newest_drawing_wins_and_searches_do_not_pile_up(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, seen, at_once, most = searching.run, [], threading.Semaphore(1), []
+
+    def slow(job: Job) -> Outcome:
+        most.append(at_once.acquire(blocking=False))
+        seen.append(len(job.strokes[-1].points))
+        threading.Event().wait(0.05)
+        at_once.release()
+        return real(job)
+
+    monkeypatch.setattr(searching, "run", slow)
+
+    async def draw() -> None:
+        for n in range(2, 42):
+            session.draw([(30.0 + i * 0.2, 30.0) for i in range(n)])
+            await asyncio.sleep(0.005)
+        session.commit([(30.0 + i * 0.2, 30.0) for i in range(50)])
+        while session.is_searching:
+            await asyncio.sleep(0.01)
+
+    asyncio.run(draw())
+    assert all(most)
+    assert seen == sorted(seen)
+    assert seen[-1] == 50
+    assert 2 <= len(seen) < 30
+    assert session.state.status.lead == "Exact."

@@ -1,0 +1,169 @@
+"""The explorer in a real browser: draw on a known mark, and the matches lie on the same mark."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.browser.explorer_page import ExplorerPage
+
+pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("default")]
+
+
+@pytest.fixture
+def explorer(browser: Any, served: Any) -> Iterator[ExplorerPage]:
+    """An open page; what went wrong in it fails the test."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    opened = ExplorerPage(page, served.url).open()
+    yield opened
+    page.close()
+    assert not opened.troubles
+
+
+@pytest.fixture
+def painted(explorer: ExplorerPage, served: Any) -> ExplorerPage:
+    """A page with the mark of the first picture painted, and its exact result."""
+    explorer.paint_mark(served.marks["marks"]["bright/cross/00.png"])
+    explorer.wait_status("^Exact")
+    return explorer
+
+
+def test_a_stroke_on_a_mark_finds_the_same_mark(painted: ExplorerPage, served: Any) -> None:
+    assert "23 pictures searched" in painted.status
+    assert "The painted picture is left out" in painted.status
+    assert len(painted.matches()) == 12
+    assert all("cross" in match for match in painted.matches()[:5])
+    tiles = next(c for c in painted.columns("image_id") if "rank" in c and len(c["image_id"]) == 12)
+    best, left, top = tiles["image_id"][0], tiles["col"][0], tiles["row"][0]
+    rings = next(c for c in painted.columns("xs") if len(c["xs"]) >= 12)  # the outlines of all matches
+    xs = [x for path in rings["xs"] for x in path if left <= x <= left + 160]
+    ys = [y for path, xs_ in zip(rings["ys"], rings["xs"], strict=True) if left <= xs_[0] <= left + 160 for y in path]
+    ys = [y for y in ys if top <= y <= top + 160]
+    width = (992 - 5 * 12) / 6
+    x0, y0, x1, y1 = (v * width / 224 for v in served.marks["marks"][best])
+    middle = ((min(xs) + max(xs)) / 2 - left, (min(ys) + max(ys)) / 2 - top)
+    assert x0 - 6 <= middle[0] <= x1 + 6
+    assert y0 - 6 <= middle[1] <= y1 + 6
+
+
+def test_undo_redo_erase_and_clear_show_the_truth(painted: ExplorerPage) -> None:
+    full, matches = painted.ink(), painted.matches()
+    assert full > 0.02
+    painted.page.keyboard.press("Control+z")
+    painted.wait_status("^Nothing is painted")
+    assert painted.ink() < full / 4
+    painted.page.keyboard.press("Control+Shift+z")
+    painted.wait_status("^Exact")
+    assert painted.matches() == matches
+    assert painted.ink() == pytest.approx(full, rel=0.1)
+    painted.page.keyboard.press("e")
+    painted.page.get_by_role("radio", name="Eraser", checked=True).wait_for()
+    for y in range(10, 224, 24):
+        painted.stroke((5, y), (219, y))
+    painted.wait_status("^Nothing is painted")
+    painted.page.keyboard.press("Control+z")
+    painted.page.keyboard.press("Delete")
+    painted.wait_status("^Nothing is painted")
+    assert painted.page.get_by_role("button", name="Clear the drawing").is_disabled()
+
+
+def test_another_layer_keeps_the_drawing(painted: ExplorerPage) -> None:
+    before = painted.matches()
+    painted.page.get_by_label("Layer").select_option("stage4")
+    painted.wait_other_matches(before)
+    assert painted.status.startswith("Exact")
+    assert painted.ink() > 0.02
+    assert "of 49 cells" in painted.page.locator(".masktext").inner_text()
+
+
+def test_another_dataset_starts_anew(painted: ExplorerPage) -> None:
+    painted.page.get_by_label("Dataset").select_option("other")
+    painted.wait_status("^Ready. 12 pictures")
+    painted.page.locator(".tour").wait_for()
+    painted.page.locator(".ex").first.click()
+    painted.wait_status("^Exact")
+    assert "cross" in painted.matches()[0]
+
+
+def test_an_upload_is_searched_and_a_bad_one_keeps_the_drawing(
+    painted: ExplorerPage, served: Any, tmp_path: Path
+) -> None:
+    bad = tmp_path / "board.heic"
+    bad.write_bytes(b"no picture at all")
+    painted.page.locator("input[type=file]").set_input_files(bad)
+    painted.page.locator(".uploaderr").filter(has_text="board.heic could not be read.").wait_for()
+    assert painted.ink() > 0.02
+    good = tmp_path / "mine.png"
+    picture = Image.new("RGB", (224, 224), "grey")
+    folder = Path(served.url and tmp_path)
+    picture.save(folder / "mine.png")
+    painted.page.locator("input[type=file]").set_input_files(good)
+    painted.page.locator(".id").filter(has_text="mine.png").wait_for()
+    painted.stroke((80, 80), (140, 140))
+    painted.wait_status("^Exact. 24 pictures searched")
+
+
+def test_k_mode_and_filter_of_the_matches(painted: ExplorerPage) -> None:
+    before = painted.matches()
+    painted.page.locator(".matcheshead").get_by_label("Show").select_option("6")
+    assert len(painted.wait_other_matches(before)) == 6
+    painted.page.get_by_role("radio", name="Best per domain").click()
+    painted.wait_other_matches(before[:6])
+    assert sorted(match.split(", ")[-1] for match in painted.matches()) == ["bright", "dark"]
+
+
+def test_a_query_without_a_mouse(explorer: ExplorerPage) -> None:
+    page = explorer.page
+    page.get_by_role("button", name="Box by numbers").focus()
+    page.keyboard.press("Enter")
+    for value in ("40", "40", "120", "120"):
+        page.keyboard.type(value)
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    explorer.wait_status("^Exact")
+    assert "of 196 cells touched" in page.locator(".masktext").inner_text()
+    page.get_by_role("tab", name="Domains").focus()
+    page.keyboard.press("Escape")
+    page.locator(".matcheshead").get_by_label("Show").evaluate("e => e.blur()")
+    page.get_by_role("button", name="Shuffle").count()
+    page.get_by_role("button", name="Grid").focus()
+    page.keyboard.press("ArrowRight")
+    page.locator(".selectedbar").filter(has_text="Match 1").wait_for()
+    before = explorer.matches()
+    page.keyboard.press("s")
+    explorer.wait_other_matches(before)
+
+
+def test_scores_show_the_patches_of_a_range(painted: ExplorerPage) -> None:
+    painted.page.get_by_role("tab", name="Scores").click()
+    canvas = painted.page.locator(".vfs-scores canvas").first
+    canvas.wait_for()
+    box = canvas.bounding_box()
+    painted.page.mouse.move(box["x"] + 40, box["y"] + 60)
+    painted.page.mouse.down()
+    painted.page.mouse.move(box["x"] + box["width"] - 20, box["y"] + 60, steps=6)
+    painted.page.mouse.up()
+    painted.page.locator(".ctl").filter(has_text="of 23 pictures").wait_for()
+    painted.page.get_by_role("button", name="Clear range").click()
+    painted.page.locator(".ctl").filter(has_text="Drag over the bars").wait_for()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1024, 768)])
+def test_dark_and_narrow_pages_fit_and_are_drawn(browser: Any, served: Any, width: int, height: int) -> None:
+    page = browser.new_page(viewport={"width": width, "height": height})
+    explorer = ExplorerPage(page, served.url).open("?theme=dark")
+    explorer.paint_mark(served.marks["marks"]["bright/cross/00.png"])
+    explorer.wait_status("^Exact")
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator(".bar").evaluate("e => getComputedStyle(e).backgroundColor") == "rgb(23, 27, 33)"
+    for selector in (".vfs-canvas canvas", ".vfs-work canvas", ".vfs-cells canvas"):
+        drawn = page.locator(selector).evaluate_all(
+            "all => all.filter(c => c.width && c.height && new Uint32Array("
+            "c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer).some(v => v)).length"
+        )
+        assert drawn > 0, selector
+    page.close()
+    assert not explorer.troubles

@@ -1,0 +1,191 @@
+"""Canvas: the picture to paint on as a HoloViews figure whose freehand-draw stream tells Python during the stroke."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import holoviews as hv
+import numpy as np
+import panel as pn
+from bokeh.models import ColumnDataSource, CustomJS
+from holoviews import streams
+from numpy.typing import NDArray
+
+from vfs_panel.app.ink import INK_ALPHA, NO_INK, Fit
+from vfs_panel.app.thumbnails import data_url, shrink
+from vfs_panel.images.preprocessing import Geometry
+from vfs_panel.plots.live import Live
+from vfs_panel.plots.marks import Columns, Mark, overlay
+from vfs_panel.plots.query import cell_lines, outside_frame
+from vfs_panel.plots.theme import bare_figure
+
+Point = tuple[float, float]
+LIVE_MS = 50
+"""Time between two messages of a stroke under the pen."""
+
+_INK = "#E8590C"
+_ERASER = "#FFFFFF"
+
+# Bokeh's tool tells Python only at the end of a stroke. This sends the same data during it, throttled.
+_ON_PAN = """
+const now = performance.now()
+cds._vfs_down = true
+if (now - (cds._vfs_at ?? 0) < every_ms) return
+cds._vfs_at = now
+cds.setv({data: cds.data}, {check_eq: false})
+"""
+# The last points, and only then the word that the stroke is over: both go the same way, so the order holds.
+_ON_PAN_END = """
+setTimeout(() => {
+  cds._vfs_down = false
+  cds.setv({data: cds.data}, {check_eq: false})
+  pen.data = {ended: [(pen.data.ended[0] ?? 0) + 1], x: [NaN], y: [NaN]}
+}, 0)
+"""
+_ON_TAP = "pen.data = {ended: [(pen.data.ended[0] ?? 0) + 1], x: [cb_obj.x], y: [cb_obj.y]}"
+# The stroke is shown until its ink is there; a stroke begun meanwhile is not touched.
+_ON_INKED = "setTimeout(() => { if (!cds._vfs_down) cds.data = {...cds.data, xs: [], ys: []} }, 60)"
+
+
+class Canvas:
+    """A square figure in CSS pixels, y down, with the picture, the ink of all strokes, and the stroke being drawn.
+
+    Parameters
+    ----------
+    on_draw : gets the points of the stroke under the pen, in canvas pixels, about every `LIVE_MS`.
+    on_commit : gets the points of a finished stroke; one point for a tap.
+    """
+
+    def __init__(self, on_draw: Callable[[list[Point]], None], on_commit: Callable[[list[Point]], None]) -> None:
+        self._on_draw, self._on_commit = on_draw, on_commit
+        self._ended: list[Point] = []
+        self._live: Live | None = None
+        self._handles: list[tuple[Any, Any]] = []
+        self._stroke = (16.0, "include")
+        self._stream: streams.FreehandDraw | None = None
+
+    def figure(self, size_px: int, columns: dict[str, Columns]) -> hv.Overlay:
+        """Make the figure anew, for another size; `columns` are those of `canvas_columns`."""
+        self._handles = []
+        live = Live(overlay(_marks(size_px), columns, width_px=size_px, height_px=size_px), hold=pn.io.hold)
+        path = hv.Path([], ["canvas_x", "canvas_y"]).opts(
+            color=_INK, alpha=INK_ALPHA, line_width=32, apply_ranges=False, hooks=[self._hook], default_tools=[]
+        )
+        self._stream = streams.FreehandDraw(source=path, num_objects=1)
+        self._stream.add_subscriber(self._drawn)
+        self._live = live
+        figure: hv.Overlay = (live.figure * path).opts(
+            **{**bare_figure(size_px, size_px), "active_tools": ["freehand_draw"]}
+        )
+        return figure
+
+    def send(self, columns: dict[str, Columns]) -> None:
+        """Show other columns."""
+        if self._live is not None:
+            self._live.send(columns)
+
+    def set_stroke(self, width_px: float, mode: str) -> None:
+        """Set the width, in canvas pixels, and the kind of the next stroke."""
+        self._stroke = (width_px, mode)
+        for glyph, _inked in self._handles:
+            self._style(glyph)
+
+    def ink(self, url: str) -> None:
+        """Show the ink of all strokes, and take the finished stroke away."""
+        self.send({"ink": {"col": [0], "row": [0], "url": [url]}})
+        for _glyph, inked in self._handles:
+            inked.data = {"n": [inked.data["n"][0] + 1]}
+
+    def _style(self, glyph: Any) -> None:
+        width, mode = self._stroke
+        glyph.update(
+            line_width=width,
+            line_color=_INK if mode == "include" else _ERASER,
+            line_alpha=INK_ALPHA if mode == "include" else 0.35,
+        )
+
+    def _hook(self, plot: Any, _element: Any) -> None:
+        """Wire a drawn figure; HoloViews calls this whenever it draws, and wiring twice would tell twice."""
+        glyph = plot.handles["glyph"]
+        if getattr(plot, "_vfs_wired", False):
+            return
+        plot._vfs_wired = True
+        figure, cds = plot.state, plot.handles["cds"]
+        pen = ColumnDataSource(data={"ended": [0], "x": [np.nan], "y": [np.nan]}, name="pen")
+        glyph.update(line_cap="round", line_join="round")
+        self._style(glyph)
+        figure.js_on_event("pan", CustomJS(args={"cds": cds, "every_ms": LIVE_MS}, code=_ON_PAN))
+        figure.js_on_event("panend", CustomJS(args={"cds": cds, "pen": pen}, code=_ON_PAN_END))
+        figure.js_on_event("tap", CustomJS(args={"pen": pen}, code=_ON_TAP))
+        pen.on_change("data", partial(self._pen_up, cds=cds))
+        inked = ColumnDataSource(data={"n": [0]})
+        inked.js_on_change("data", CustomJS(args={"cds": cds}, code=_ON_INKED))
+        figure.tags = [inked]  # keeps it in the document
+        self._handles.append((glyph, inked))
+
+    def _drawn(self, data: dict[str, Any] | None = None, **_: Any) -> None:
+        points = _points(data)
+        # HoloViews tells of the data a little later than Bokeh does: of a finished stroke nothing new is heard.
+        over = points[:1] == self._ended[:1] and len(points) <= len(self._ended)
+        if points and not over:
+            self._on_draw(points)
+
+    def _pen_up(self, _name: str, _old: Any, new: Any, *, cds: Any) -> None:
+        x, y = float(new["x"][0]), float(new["y"][0])
+        tapped = np.isfinite(x) and np.isfinite(y)
+        points = [(x, y)] if tapped else _points(cds.data)
+        if points:
+            self._ended = points
+            self._on_commit(points)
+
+
+def _points(data: dict[str, Any] | None) -> list[Point]:
+    """Read the last stroke of a freehand-draw source."""
+    if not data or not len(data.get("xs", ())):
+        return []
+    xs, ys = data["xs"][-1], data["ys"][-1]
+    return [(float(x), float(y)) for x, y in zip(xs, ys, strict=False) if np.isfinite(x) and np.isfinite(y)]
+
+
+def _marks(size_px: int) -> dict[str, Mark]:
+    white = {"line_color": "#FFFFFF"}
+    return {
+        "picture": Mark("patches", {"w": size_px, "h": size_px}),
+        "ink": Mark("patches", {"w": size_px, "h": size_px}),
+        "outside": Mark("rectangles", {"fill_color": "#000000", "fill_alpha": 0.5, "line_alpha": 0}),
+        "cells": Mark("segments", {**white, "line_alpha": 0.2, "line_width": 1}),
+        "frame": Mark("paths", {"color": "#FFFFFF", "alpha": 0.8, "line_width": 1.2}),
+    }
+
+
+def picture_columns(rgb: NDArray[np.uint8], size_px: int, *, background: str) -> dict[str, Columns]:
+    """Return the column of the picture, letterboxed; at most twice the canvas's pixels travel to the browser."""
+    small = shrink(rgb, 2 * size_px)
+    height, width = small.shape[:2]
+    side = max(height, width)
+    square = np.empty((side, side, 3), np.uint8)
+    square[:] = [int(background[i : i + 2], 16) for i in (1, 3, 5)]
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top : top + height, left : left + width] = small
+    return {"picture": {"col": [0], "row": [0], "url": [data_url(square, quality=92)]}}
+
+
+def cell_columns(geometry: Geometry, grid: tuple[int, int], size_px: int, *, shown: bool) -> dict[str, Columns]:
+    """Return the columns of what lies over the picture: cells, frame, and what the network does not see."""
+    fit = Fit(geometry.picture_px, size_px)
+    lines = [fit.to_canvas((a[0], a[1], b[0], b[1])) for a, b in cell_lines(geometry, grid)] if shown else []
+    dark = np.array([fit.to_canvas(box) for box in outside_frame(geometry)], float).reshape(-1, 4)
+    segments = np.array(lines, float).reshape(-1, 4)
+    x0, y0, x1, y1 = fit.to_canvas(geometry.frame)
+    ring = {"xs": [np.array([x0, x1, x1, x0, x0])], "ys": [np.array([y0, y0, y1, y1, y0])]}
+    sides = ("left", "top", "right", "bottom")
+    return {
+        "outside": dict(zip(sides, dark.T.copy(), strict=True)),
+        "cells": dict(zip(sides, segments.T.copy(), strict=True)),
+        "frame": ring if len(dark) else {"xs": [], "ys": []},
+    }
+
+
+def no_ink() -> dict[str, Columns]:
+    """Return the column of an empty drawing."""
+    return {"ink": {"col": [0], "row": [0], "url": [NO_INK]}}

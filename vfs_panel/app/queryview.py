@@ -1,0 +1,255 @@
+"""The query column: gallery, upload, tools, canvas, and what the layer sees of the drawing."""
+
+import base64
+import binascii
+import random
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import panel as pn
+
+from vfs_panel.app import shared, words
+from vfs_panel.app.canvas import Canvas, cell_columns, no_ink, picture_columns
+from vfs_panel.app.component import CanvasOver, CanvasUnder, CellWords, QueryTop, web_text
+from vfs_panel.app.ink import NO_INK, Fit
+from vfs_panel.app.searching import Outcome
+from vfs_panel.app.session import Session
+from vfs_panel.app.thumbnails import MATCH_PX
+from vfs_panel.app.topview import theme_of
+from vfs_panel.errors import ImageError, QueryError, VFSError
+from vfs_panel.plots.live import Live
+from vfs_panel.plots.query import layer_view, layer_view_data
+from vfs_panel.plots.text import count_text, plain
+from vfs_panel.search import Stroke
+from vfs_panel.settings import settings
+
+GALLERY = 6
+
+
+def bare_pane(**options: Any) -> pn.pane.HoloViews:
+    """Return a pane for a figure of `vfs_panel.plots`, whose edge of 4 px lies outside its place."""
+    return pn.pane.HoloViews(None, linked_axes=False, backend="bokeh", margin=-4, **options)
+
+
+class QueryView:
+    """All parts of the query column, in order, as `parts`.
+
+    Parameters
+    ----------
+    session : what it works on.
+    over : the part that lies over the canvas.
+    """
+
+    def __init__(self, session: Session, over: CanvasOver) -> None:
+        self._session = session
+        self._seed = 0
+        self._pick = {"label": "", "domain": "", "text": ""}
+        self._canvas = Canvas(self._draw, self._commit)
+        self._canvas_pane, self._cells_pane = bare_pane(), bare_pane()
+        self._layer_live: Live | None = None
+        self._cells_px = 120
+        self._shown_figure: tuple[Any, ...] = ()
+        self._top = QueryTop(on_do=self._do, margin=0)
+        self._under = CanvasUnder(on_do=self._do, margin=0)
+        self._words = CellWords(margin=0, css_classes=["grow"])
+        sheet = [web_text("tokens.css")]
+        self._cells_box = pn.Column(self._cells_pane, margin=0, styles={"flex": "none", "overflow": "hidden"})
+        self.parts = (
+            self._top,
+            pn.Column(self._canvas_pane, over, css_classes=["vfs-canvas"], stylesheets=sheet, margin=0),
+            self._under,
+            pn.Column(self._cells_box, self._words, css_classes=["vfs-cells"], stylesheets=sheet, margin=0),
+        )
+        state = session.state
+        state.param.watch(self._show_gallery, ["dataset", "network", "picture", "upload"])
+        state.param.watch(self._show_tools, ["tool", "brush_px", "drawn", "upload_error", "picture"])
+        state.param.watch(
+            self._show_picture, ["dataset", "network", "layer", "picture", "upload", "cells_shown", "theme"]
+        )
+        session.on_publish.append(self._publish)
+        session.on_resize.append(self._show_picture)
+        self._show_gallery()
+        self._show_tools()
+        self._show_picture()
+
+    # --- gallery ------------------------------------------------------------------------------------------------
+
+    def _index(self) -> pd.DataFrame:
+        index = self._session.store.index
+        return index[~index["broken"].to_numpy(bool)]
+
+    def _show_gallery(self, *events: Any) -> None:
+        session, state = self._session, self._session.state
+        if any(event.name == "dataset" and event.new != event.old for event in events):
+            self._seed, self._pick = 0, {"label": "", "domain": "", "text": ""}
+        try:
+            index = self._index()
+        except VFSError:
+            return
+        labels, domains = (pd.unique(index[name]).tolist() for name in ("label", "domain"))
+        keep = np.ones(len(index), bool)
+        for name in ("label", "domain"):
+            if self._pick[name]:
+                keep &= index[name].to_numpy(object) == self._pick[name]
+        if self._pick["text"]:
+            keep &= index.index.str.contains(self._pick["text"], case=False, regex=False).astype(bool)
+        ids = [str(i) for i in index.index[keep]]
+        shown = _six(ids, state.picture if state.upload is None else "", self._seed)
+        thumbnails = shared.thumbnails_of(session.source, state.network)
+        self._top.show(
+            words=" / ".join(state.picture.split("/")),
+            picture=state.picture if state.upload is None else "",
+            labels=[["", f"all {len(labels)}"], *([v, plain(v)] for v in sorted(labels))] if len(labels) > 1 else [],
+            domains=[["", f"all {len(domains)}"], *([v, plain(v)] for v in domains)] if len(domains) > 1 else [],
+            label=self._pick["label"],
+            domain=self._pick["domain"],
+            pictures=[{"id": i, "url": thumbnails.url(i, MATCH_PX)} for i in shown],
+            gallery=f"Pictures: {len(shown)} of {count_text(len(ids), 'picture')} shown",
+            max_bytes=int(settings().max_upload_mb * 1e6),
+            max_mb=f"{settings().max_upload_mb:g}",
+        )
+
+    def _show_tools(self, *_: Any) -> None:
+        state = self._session.state
+        low, high = self._session.brush_limits
+        history = state.history
+        self._top.show(
+            tool=state.tool, size=round(state.brush_px), size_min=low, size_max=high, can_undo=history.can_undo,
+            can_redo=history.can_redo, can_clear=bool(history.strokes), error=state.upload_error,
+        )  # fmt: skip
+        self._style_stroke()
+
+    def _style_stroke(self) -> None:
+        session = self._session
+        scale = session.canvas_px / max(session.picture_px)
+        self._canvas.set_stroke(session.state.brush_px * scale, session.state.tool)
+
+    def _do(self, msg: dict[str, Any]) -> None:
+        session, state = self._session, self._session.state
+        match msg["do"]:
+            case "pick":
+                self._pick |= {name: str(msg[name])[:80] for name in ("label", "domain", "text") if name in msg}
+                self._seed = 0
+                self._show_gallery()
+            case "shuffle":
+                self._seed = random.randrange(1, 1 << 30)
+                self._show_gallery()
+            case "picture" if str(msg.get("id")) in session.store.index.index:
+                session.open_picture(str(msg["id"]))
+            case "piece":
+                self._piece(msg)
+            case "refuse":
+                session.refuse_upload(str(msg.get("name", "The picture"))[:120])
+            case "forgive":
+                state.upload_error = ""
+            case "tool" if msg.get("value") in ("include", "erase"):
+                state.tool = msg["value"]
+            case "size" if isinstance(msg.get("value"), (int, float)):
+                session.set_brush(msg["value"])
+            case "undo" | "redo" | "clear":
+                getattr(session, msg["do"])()
+            case "cells":
+                state.cells_shown = not state.cells_shown
+            case "box":
+                self._box(msg.get("box"))
+
+    def _piece(self, msg: dict[str, Any]) -> None:
+        try:
+            data = base64.b64decode(str(msg["data"]), validate=True)
+            number, total = int(msg["number"]), int(msg["total"])
+        except (KeyError, ValueError, TypeError, binascii.Error):
+            return
+        self._session.receive(str(msg.get("key")), number, total, data, str(msg.get("name", "The picture"))[:120])
+
+    def _box(self, numbers: Any) -> None:
+        try:
+            x0, y0, x1, y1 = (float(v) for v in numbers)
+            self._session.add(Stroke.box(x0, y0, x1, y1))
+        except (QueryError, TypeError, ValueError):
+            return  # the form does not send such a box
+
+    # --- canvas -------------------------------------------------------------------------------------------------
+
+    def _draw(self, points: list[tuple[float, float]]) -> None:
+        self._session.draw(self._to_picture(points))
+
+    def _commit(self, points: list[tuple[float, float]]) -> None:
+        self._session.commit(self._to_picture(points))
+
+    def _to_picture(self, points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+        fit = Fit(self._session.picture_px, self._session.canvas_px)
+        return [fit.to_picture(x, y) for x, y in points]
+
+    def _show_picture(self, *events: Any) -> None:
+        """Show another picture, layer or size: in the same figure where that is possible."""
+        session, state = self._session, self._session.state
+        try:
+            rgb, geometry, grid = session.picture_rgb(), session.geometry(), session.grid()
+        except (VFSError, ImageError):
+            return
+        size, theme = session.canvas_px, theme_of(session)
+        columns = {
+            **picture_columns(rgb, size, background=theme.inset),
+            **cell_columns(geometry, grid, size, shown=state.cells_shown),
+        }
+        if self._shown_figure != (size,):
+            self._shown_figure = (size,)
+            self._canvas_pane.object = self._canvas.figure(size, {**columns, **no_ink()})
+            self._style_stroke()
+        else:
+            self._canvas.send(columns)
+            if any(event.name in ("dataset", "picture", "upload") for event in events):
+                self._canvas.ink(NO_INK)
+        self._cells_px = 120 if size > 340 else 84
+        frame = session.store.preprocessing.frame(rgb)
+        mask = state.mask if state.mask is not None and state.mask.shape == grid else np.zeros(grid, np.float32)
+        self._layer_live = Live(layer_view(frame, mask, size_px=self._cells_px, theme=theme), hold=pn.io.hold)
+        self._layer_shape = frame.shape[:2]
+        self._cells_pane.object = self._layer_live.figure
+        self._under.show(cells=state.cells_shown, picture_px=list(session.picture_px))
+        self._show_words(mask)
+
+    def _publish(self, outcome: Outcome) -> None:
+        if outcome.mask is None:
+            return
+        if not outcome.job.preview or outcome.job.strokes[-1].mode == "erase":
+            self._canvas.ink(outcome.ink)
+        if self._layer_live is not None and outcome.mask.shape == self._session.grid():
+            height, width = (max(8, round(v * self._cells_px / max(self._layer_shape))) for v in self._layer_shape)
+            self._layer_live.send(layer_view_data(outcome.mask, size_px=(width, height)))
+        self._show_words(outcome.mask.values)
+
+    def _show_words(self, mask: Any) -> None:
+        session = self._session
+        geometry, grid = session.geometry(), session.grid()
+        x0, y0, x1, y1 = geometry.cell_box(0, 0, 1, 1, grid=grid)
+        if not np.any(np.asarray(mask) > 0):
+            layer = session.state.layer
+            lines = [["", f"No cells yet. One cell of {layer} is {x1 - x0:.0f} × {y1 - y0:.0f} px of the picture."]]
+            self._words.show(lines=lines, note="")
+            return
+        total, touched, outlined = words.cells(mask)
+        rows, columns = np.nonzero(np.asarray(mask) > 0)
+        h, w = int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
+        self._words.show(
+            lines=[
+                [f"{touched:,}", f"of {total:,} cells touched, "],
+                [f"{outlined:,}", "at least a third covered: outlined"],
+            ],
+            note=f"Searched as a window of {w} × {h} cells, about {(x1 - x0) * w:.0f} × {(y1 - y0) * h:.0f} px of the "
+            "picture",
+        )
+
+
+def _six(ids: list[str], current: str, seed: int) -> list[str]:
+    """Choose the pictures of the gallery: spread over the list, or by chance; the one in use stays among them."""
+    if len(ids) <= GALLERY:
+        return ids
+    if seed:
+        return random.Random(seed).sample(ids, GALLERY)
+    step = len(ids) / GALLERY
+    chosen = [ids[int(i * step)] for i in range(GALLERY)]
+    if current in ids and current not in chosen:
+        chosen[ids.index(current) * GALLERY // len(ids)] = current
+    return chosen

@@ -1,0 +1,468 @@
+"""Session: what a person does -> changes of SearchState, with the latest drawing always searched next."""
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import panel as pn
+
+from vfs_panel.app import searching, shared
+from vfs_panel.app.searching import Job, Outcome
+from vfs_panel.app.sources import Source
+from vfs_panel.app.state import SearchState, Upload
+from vfs_panel.app.words import LOADING, NOTHING_PAINTED, Problem, Status
+from vfs_panel.errors import ImageError, VFSError
+from vfs_panel.features import FeatureStore
+from vfs_panel.images.preprocessing import Geometry
+from vfs_panel.images.reading import read_rgb
+from vfs_panel.search import RegionQuery, RegionSearch, Stroke
+from vfs_panel.search.query import RegionQuery as Query
+from vfs_panel.settings import settings
+
+logger = logging.getLogger(__name__)
+
+UPLOAD_SIDE_PX = 1024
+_CHANCE_DELAY_S = 0.25  # chance is only worked out once the pen has rested this long
+_BRUSH_SHARE = 0.18  # of the picture's shorter side
+
+Publish = Callable[[Outcome], None]
+
+
+class Session:
+    """Everything that can be done in the app, without any view.
+
+    Parameters
+    ----------
+    sources : by name; the first is opened.
+    layer : the layer to show first, where the first source has it.
+    """
+
+    def __init__(self, sources: Mapping[str, Source], *, layer: str | None = None) -> None:
+        self.sources = dict(sources)
+        self.state = SearchState()
+        self.outcome: Outcome | None = None
+        self.query: RegionQuery | None = None
+        self.canvas_px = 384
+        self.on_publish: list[Publish] = []
+        self.on_resize: list[Callable[[], None]] = []
+        self.picture_px = (1, 1)
+        self._wanted = self._done = 0
+        self._running: asyncio.Task[None] | None = None
+        self._document: Any = None
+        self._last_good: tuple[str, str, str] | None = None
+        self._uploading: dict[str, list[bytes]] = {}
+        self.open_dataset(next(iter(self.sources)), layer=layer)
+
+    # --- what is open -------------------------------------------------------------------------------------------
+
+    @property
+    def source(self) -> Source:
+        """The open source."""
+        return self.sources[self.state.dataset]
+
+    @property
+    def store(self) -> FeatureStore:
+        """The open feature store; raises VFSError where it cannot be opened."""
+        return shared.store_of(self.source, self.state.network)
+
+    @property
+    def engine(self) -> RegionSearch | None:
+        """The engine of the latest outcome."""
+        return self.outcome.engine if self.outcome is not None else None
+
+    def geometry(self) -> Geometry:
+        """Return where the open picture lands in the network's input."""
+        return self.store.preprocessing.geometry(*self.picture_px)
+
+    def grid(self) -> tuple[int, int]:
+        """Return (rows, columns) of the layer."""
+        _, rows, columns = self.store.spec(self.state.layer).grid
+        return rows, columns
+
+    def picture_rgb(self) -> Any:
+        """Return the open picture, uint8 (y, x, 3)."""
+        if self.state.upload is not None:
+            return self.state.upload.rgb
+        return shared.images_of(self.source).rgb(self.state.picture)
+
+    # --- choosing -----------------------------------------------------------------------------------------------
+
+    def open_dataset(self, name: str, *, layer: str | None = None) -> None:
+        """Open a source with its first network; the drawing starts anew, as its pictures are others."""
+        source = self.sources[name]
+        network = next(iter(source.networks))
+        chosen = layer if layer in source.networks[network] else source.first_layer(network)
+        previous = (self.state.dataset, self.state.network, self.state.layer)
+        try:
+            index = shared.store_of(source, network).index
+            usable = index.index[~index["broken"].to_numpy(bool)]
+            first = source.queries[0].image if source.queries and source.queries[0].image in index.index else usable[0]
+        except (VFSError, IndexError) as error:
+            self._store_gone(source, network, error, previous)
+            return
+        with _together(self.state):
+            self.state.param.update(
+                dataset=name, network=network, layer=chosen, domain="", label="", result=None, chance=None,
+                problem=None, selected=0, score_range=None, status=LOADING,
+            )  # fmt: skip
+            self.outcome = self.query = None
+            self.state.picture = ""  # the same id is another picture there
+            self.open_picture(str(first))
+
+    def _store_gone(self, source: Source, network: str, error: Exception, previous: tuple[str, str, str]) -> None:
+        text, _, command = str(error).partition("Run: ")
+        known = previous[0] in self.sources
+        self.state.param.update(
+            problem=Problem(
+                f"{source.title} cannot be searched yet",
+                text + ("Your drawing and the last matches are kept. " if known else "") + ("Run:" if command else ""),
+                command=command,
+                back=self.sources[previous[0]].title if known else "",
+                status=f"The features of {source.title} by {network} are missing.",
+            ),
+            status=Status("Not searched.", f"The features of {source.title} by {network} are missing."),
+        )
+        if not known:
+            self.state.param.update(dataset=source.name, network=network, layer=source.first_layer(network))
+
+    def open_network(self, name: str) -> None:
+        """Search with another network; the drawing is kept."""
+        if name in self.source.networks and name != self.state.network:
+            layers = self.source.networks[name]
+            layer = self.state.layer if self.state.layer in layers else self.source.first_layer(name)
+            self.state.param.update(network=name, layer=layer, problem=None, chance=None, score_range=None)
+            self.kick()
+
+    def open_layer(self, name: str) -> None:
+        """Search another layer; the drawing is kept."""
+        if name in self.source.networks[self.state.network] and name != self.state.layer:
+            self.state.param.update(layer=name, problem=None, chance=None, score_range=None)
+            self.kick()
+
+    def open_picture(self, image_id: str) -> None:
+        """Paint on another picture of the set."""
+        if image_id == self.state.picture and self.state.upload is None:
+            return
+        rgb = shared.images_of(self.source).rgb(image_id)
+        self._new_picture(rgb.shape[:2])
+        self.state.param.update(picture=image_id, upload=None, upload_error="", problem=None, selected=0)
+        self.kick()
+
+    def _new_picture(self, picture_px: tuple[int, int]) -> None:
+        self.picture_px = (int(picture_px[0]), int(picture_px[1]))
+        self.state.history.reset()
+        self.state.live = None
+        size = max(4, round(min(self.picture_px) * _BRUSH_SHARE))
+        stale = self.state.result is not None
+        self.state.param.update(brush_px=size, drawn=self.state.drawn + 1, stale=stale, mask=None, drawing=False)
+
+    # --- upload -------------------------------------------------------------------------------------------------
+
+    def receive(self, key: str, number: int, total: int, data: bytes, name: str) -> None:
+        """Take one piece of an uploaded file; with the last one, open it."""
+        limit = settings().max_upload_mb * 1e6
+        pieces = self._uploading.setdefault(key, []) if number == 0 else self._uploading.get(key)
+        if pieces is None or number != len(pieces):
+            return
+        pieces.append(data)
+        if sum(map(len, pieces)) > limit:
+            del self._uploading[key]
+            self.refuse_upload(name)
+        elif number == total - 1:
+            del self._uploading[key]
+            self.upload(b"".join(pieces), name)
+        while len(self._uploading) > 2:  # what was given up
+            self._uploading.pop(next(iter(self._uploading)))
+
+    def upload(self, data: bytes, name: str) -> None:
+        """Paint on a picture from elsewhere; a file that is none leaves everything as it was, with a sentence."""
+        try:
+            rgb = read_rgb(data, name=name, max_side_px=UPLOAD_SIDE_PX)
+        except ImageError:
+            self.refuse_upload(name)
+            return
+        self._new_picture(rgb.shape[:2])
+        self.state.param.update(picture=name, upload=Upload(name, rgb), upload_error="", problem=None, selected=0)
+        self.kick()
+
+    def refuse_upload(self, name: str) -> None:
+        """Say that a file is no picture that can be read."""
+        self.state.upload_error = ""  # so that the same name is news
+        self.state.upload_error = name
+
+    # --- drawing ------------------------------------------------------------------------------------------------
+
+    def draw(self, points: list[tuple[float, float]]) -> None:
+        """Show the stroke under the pen: points in picture pixels."""
+        if points:
+            self.state.live = Stroke(tuple(points), self.state.brush_px / 2, self.state.tool)  # type: ignore[arg-type]
+            self.state.drawing = True
+            self.kick()
+
+    def commit(self, points: list[tuple[float, float]]) -> None:
+        """End a stroke."""
+        self.state.live, self.state.drawing = None, False
+        if points:
+            self.add(Stroke(tuple(points), self.state.brush_px / 2, self.state.tool))  # type: ignore[arg-type]
+
+    def add(self, *strokes: Stroke) -> None:
+        """Add strokes, as one step."""
+        self.state.history.replace((*self.state.history.strokes, *strokes))
+        self._changed()
+
+    def paint_anew(self, *strokes: Stroke) -> None:
+        """Put other strokes in place of all, as one step."""
+        self.state.history.replace(strokes)
+        self._changed()
+
+    def undo(self) -> None:
+        """Take the last step back."""
+        self.state.history.undo()
+        self._changed()
+
+    def redo(self) -> None:
+        """Do it again."""
+        self.state.history.redo()
+        self._changed()
+
+    def clear(self) -> None:
+        """Take all strokes away; this can be undone."""
+        self.state.history.clear()
+        self._changed()
+
+    def _changed(self) -> None:
+        self.state.drawn += 1
+        self.kick()
+
+    def search_from_match(self, rank: int) -> None:
+        """Open a match's picture with its matched cells painted, and search for them."""
+        result = self.state.result
+        if result is None or not 1 <= rank <= result.sizes["rank"]:
+            return
+        from vfs_panel.plots.outline import lit_cells
+
+        row = result.isel(rank=rank - 1)
+        y0, x0, lit = int(row["y"]), int(row["x"]), lit_cells(result["mask"].values)
+        self.open_picture(str(row["image_id"].item()))
+        geometry, grid = self.geometry(), self.grid()
+        boxes = []
+        for y in range(lit.shape[0]):
+            x = 0
+            while x < lit.shape[1]:
+                end = x
+                while end < lit.shape[1] and lit[y, end]:
+                    end += 1
+                if end > x:
+                    boxes.append(Stroke.box(*geometry.cell_box(y0 + y, x0 + x, 1, end - x, grid=grid)))
+                x = max(end, x + 1)
+        self.paint_anew(*boxes)
+
+    def set_brush(self, width_px: float) -> None:
+        """Set the brush's width, in picture pixels, within what makes sense on this picture."""
+        low, high = self.brush_limits
+        if not math.isfinite(width_px):
+            return
+        self.state.brush_px = float(min(max(round(width_px), low), high))
+
+    @property
+    def brush_limits(self) -> tuple[int, int]:
+        """The narrowest and widest brush, in picture pixels."""
+        side = max(self.picture_px)
+        return max(2, round(side * 0.015)), max(8, round(min(self.picture_px) * 0.5))
+
+    def set_canvas(self, side_px: int) -> None:
+        """Set the side of the square canvas, in CSS pixels."""
+        if 64 <= side_px <= 2000 and side_px != self.canvas_px:
+            self.canvas_px = side_px
+            self.state.param.trigger("drawn")
+            for relay in self.on_resize:
+                relay()
+            self.kick()
+
+    # --- matches ------------------------------------------------------------------------------------------------
+
+    def set_matches(self, **changes: Any) -> None:
+        """Change k, mode, domain or label of the matches, and search again."""
+        self.state.param.update(**changes, selected=0)
+        self.kick()
+
+    def select(self, rank: int) -> None:
+        """Select a match; 0 for none."""
+        found = 0 if self.state.result is None else self.state.result.sizes["rank"]
+        self.state.selected = min(max(0, rank), found)
+
+    def open_tab(self, name: str) -> None:
+        """Show a tab; the scores need most of the room, so they come enlarged."""
+        if name != self.state.tab:
+            self.state.param.update(tab=name, enlarged=name == "scores")
+
+    # --- problems -----------------------------------------------------------------------------------------------
+
+    def trouble(self, sentence: str) -> None:
+        """Say what could not be done."""
+        self.state.status = Status("Not done.", sentence)
+
+    def go_back(self) -> None:
+        """Go back to what could be searched last."""
+        good = self._last_good
+        if good is None or good[0] not in self.sources:
+            return
+        if good[0] != self.state.dataset:
+            self.open_dataset(good[0])
+        self.state.param.update(network=good[1], layer=good[2], problem=None)
+        self.kick()
+
+    def _back(self) -> str:
+        """Name what could be searched last, by what differs from now; "" if nothing could."""
+        good, state = self._last_good, self.state
+        if good is None or good == (state.dataset, state.network, state.layer):
+            return ""
+        if good[0] != state.dataset:
+            return self.sources[good[0]].title
+        return good[1] if good[1] != state.network else good[2]
+
+    def try_again(self) -> None:
+        """Open again what could not be opened."""
+        self.state.problem = None
+        if self.outcome is None or not self.state.picture:
+            self.open_dataset(self.state.dataset)
+        else:
+            self.kick()
+
+    # --- the search loop ----------------------------------------------------------------------------------------
+
+    def job(self) -> Job:
+        """Return a snapshot of what is to be searched."""
+        s = self.state
+        return Job(
+            source=self.source, network=s.network, layer=s.layer, picture=s.picture, upload=s.upload,
+            picture_px=self.picture_px, strokes=s.strokes, preview=s.drawing, k=s.k, mode=s.mode, domain=s.domain,
+            label=s.label, canvas_px=self.canvas_px,
+        )  # fmt: skip
+
+    def kick(self) -> None:
+        """Search for what is drawn now, as soon as the search that runs is done; those in between are left out."""
+        self._wanted += 1
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # nobody to wait for: a script, or a test
+            return
+        if self._running is None or self._running.done():
+            self._document = pn.state.curdoc
+            self._running = loop.create_task(self._run())
+
+    @property
+    def is_searching(self) -> bool:
+        """Whether something newer than the latest result is wanted."""
+        return self._wanted != self._done
+
+    def search_now(self) -> None:
+        """Search in this thread and publish, for use without an event loop."""
+        wanted = self._wanted
+        self._take(searching.run(self.job()))
+        self._done = wanted
+
+    async def _run(self) -> None:
+        """Latest wins: at most one search of the session at a time; an error is shown and never ends the loop."""
+        loop = asyncio.get_running_loop()
+        while self.is_searching:
+            wanted, job = self._wanted, self.job()
+            outcome = await loop.run_in_executor(shared.SEARCHES, searching.run, job)
+            self._done = wanted
+            if (job.source, job.network) == (self.source, self.state.network):
+                await self._locked(partial(self._take, outcome))
+            await asyncio.sleep(0)  # lets messages of the browser in
+            if not self.is_searching and outcome.query is not None and not job.preview:
+                await self._add_chance(outcome, wanted)
+
+    async def _add_chance(self, outcome: Outcome, wanted: int) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(_CHANCE_DELAY_S)
+        if self._wanted != wanted or outcome.engine is None or outcome.query is None:
+            return
+        engine, query = outcome.engine, outcome.query
+        task = loop.run_in_executor(shared.ASIDE, _chance_level, engine, query)
+        while not task.done():
+            await asyncio.wait([task], timeout=0.02)
+            if self._wanted != wanted:
+                return  # it goes on aside and is kept; newer drawings do not wait for it
+        level = task.result()
+        await self._locked(lambda: self.state.param.update(chance=level))
+
+    async def _locked(self, change: Callable[[], None]) -> None:
+        """Make a change while holding the document of the browser, so that its views may follow."""
+        document = self._document
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def guarded() -> None:
+            try:
+                with pn.io.hold(document):
+                    change()
+            except Exception:  # a view that fails must not stop the search
+                logger.exception("The views could not follow a search")
+            finally:
+                if not done.done():
+                    done.set_result(None)
+
+        if document is not None and document.session_context is not None:
+            if document.session_context.destroyed:
+                return
+            document.add_next_tick_callback(guarded)
+            await asyncio.wait([done], timeout=10)
+        else:
+            guarded()
+
+    def _take(self, outcome: Outcome) -> None:
+        """Make an outcome the session's state, and tell the views."""
+        state, job = self.state, outcome.job
+        if (job.layer, job.picture, job.upload) != (state.layer, state.picture, state.upload):
+            return  # of something that is no longer open
+        changes: dict[str, Any] = {"status": outcome.status, "problem": None}
+        if outcome.problem is not None:
+            problem = outcome.problem
+            changes["problem"] = Problem(problem.title, problem.text, problem.command, self._back(), problem.status)
+        if outcome.engine is not None:
+            self._last_good = (state.dataset, state.network, job.layer)
+            self.outcome = outcome
+            changes["mask"] = outcome.mask
+        if outcome.result is not None:
+            self.query = outcome.query
+            found = outcome.result.sizes["rank"]
+            changes |= {"result": outcome.result, "stale": False, "selected": min(state.selected, found)}
+            if state.chance is not None and not job.preview:
+                changes["chance"] = _known_chance(outcome)
+        elif outcome.engine is not None:
+            changes["stale"] = state.result is not None
+            if not job.strokes and state.result is not None:
+                changes["status"] = NOTHING_PAINTED
+        with _together(state):
+            state.param.update(**changes)
+            for publish in self.on_publish:
+                publish(outcome)
+
+
+def _chance_level(engine: RegionSearch, query: Query) -> float | None:
+    try:
+        found = shared.chance_of(engine, query)
+    except (VFSError, MemoryError, RuntimeError):
+        logger.exception("Chance could not be worked out")
+        return None
+    return found.level() if found is not None else None
+
+
+def _known_chance(outcome: Outcome) -> float | None:
+    """Return the level for this shape if it is known already; else the line goes until it is."""
+    if outcome.engine is None or outcome.query is None:
+        return None
+    found = shared.known_chance(outcome.engine, outcome.query)
+    return found.level() if found is not None else None
+
+
+def _together(state: SearchState) -> Any:
+    """Tell the views of several changes once, in one message."""
+    import param
+
+    return param.parameterized.batch_call_watchers(state)
