@@ -1,0 +1,66 @@
+"""Progress is quiet for what is done at once, and has rate and time left for what is not."""
+
+import subprocess
+import sys
+
+import pytest
+
+from vfs_panel.cli import output
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
+    clock = _Clock()
+    monkeypatch.setattr(output, "time", clock)
+    return clock
+
+
+def test_rate_and_time_left_count_from_where_it_goes_on(clock: _Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    with output.progress("Counting") as report:
+        report(500, 1000)  # an earlier run did these
+        for done in range(510, 1001, 10):
+            clock.now_s += 1.0
+            report(done, 1000)
+    first, *_, last = capsys.readouterr().err.splitlines()
+    assert first == "Counting: 600 of 1000, 10/s, 40 s left"
+    assert last == "Counting: 1000 of 1000, 10/s"
+
+
+def test_what_is_done_at_once_says_nothing(clock: _Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    with output.progress("Counting") as report:
+        report(0, 2)
+        report(2, 2)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with output.progress("Counting") as report:
+        report(0, 2)
+        report(2, 2)
+    assert "Counting" in capsys.readouterr().err
+
+
+def test_tables_are_not_folded_when_piped(capsys: pytest.CaptureFixture[str]) -> None:
+    long = "layer." * 50
+    output.print_table(("name", "size"), [(long, 3), ("[bold]x[/bold]", 4)], right=("size",))
+    heading, first, second = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["name", "size"]
+    assert first.split() == [long, "3"]
+    assert second.split() == ["[bold]x[/bold]", "4"]
+
+
+def test_a_reader_that_leaves_early_gets_no_complaint() -> None:
+    command = f"{sys.executable} -m vfs_panel.cli models | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[0] == "vfs-demo"

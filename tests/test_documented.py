@@ -1,0 +1,64 @@
+"""Every setting, command, option and catalog field is explained where people look for it."""
+
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+from vfs_panel.catalog import bundled_folder
+from vfs_panel.catalog.entry import CatalogEntry
+from vfs_panel.catalog.schema import DemoPictures, FolderPictures, NetworkEntry, Part, QueryStroke, SuggestedQuery
+from vfs_panel.cli import app
+from vfs_panel.settings import Settings
+
+README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+TEMPLATE = (bundled_folder() / "your-folder.yml").read_text("utf-8")
+PARTS = (CatalogEntry, DemoPictures, FolderPictures, NetworkEntry, SuggestedQuery, QueryStroke)
+ROOT = typer.main.get_command(app)
+
+
+def _commands(command: object, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], object]:
+    below = getattr(command, "commands", {})
+    found = {} if below else {path: command}
+    for name, child in below.items():
+        found |= _commands(child, (*path, name))
+    return found
+
+
+COMMANDS = _commands(ROOT)
+
+
+def test_the_commands_are_those_that_were_promised() -> None:
+    assert {path[0] for path in COMMANDS} == {
+        "demo", "models", "extract", "verify", "search", "catalog", "serve", "bench",
+    }  # fmt: skip
+    assert {path[1] for path in COMMANDS if path[0] == "catalog"} == {"list", "show", "validate", "build", "add"}
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_settings(name: str) -> None:
+    assert Settings.model_fields[name].description
+    assert f"`VFS_{name.upper()}`" in README
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_commands(path: tuple[str, ...]) -> None:
+    command = COMMANDS[path]
+    assert command.help  # type: ignore[attr-defined]
+    group = f"vfs-panel {path[0]}"
+    row = next(line for line in README.splitlines() if line.startswith(f"| `{group}"))
+    assert all(f"`{word}`" in row or f" {word}" in row for word in path[1:])
+    for parameter in command.params:  # type: ignore[attr-defined]
+        assert parameter.help, f"{' '.join(path)}: {parameter.name}"
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
+def test_catalog_fields(part: type[Part]) -> None:
+    for name, field in part.model_fields.items():
+        assert field.description, name
+        assert f"{name}:" in TEMPLATE, name
+
+
+def test_the_template_shows_a_sound_entry() -> None:
+    assert yaml.safe_load(TEMPLATE)["template"] is True
