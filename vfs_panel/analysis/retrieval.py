@@ -178,7 +178,7 @@ def make_tasks(images: "ImageDataset", places: Places, queries: int) -> list[Tas
             "other held-out": ~here & held_out,
         }
 
-    boxes = table[list(BOX)].to_numpy(float)
+    boxes = table[list(BOX)].apply(pd.to_numeric).to_numpy(float)  # NaN where there is no subject
     tasks = []
     for origin, chosen in (("", split == "val"), ("held-out ", held_out)):
         rows = np.flatnonzero(chosen)

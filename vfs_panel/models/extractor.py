@@ -1,6 +1,6 @@
 """Extractor: pictures in, features of several layers out, as grids, in one pass."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vfs_panel.errors import LayerError, NetworkError
 from vfs_panel.models.grid import to_grid
-from vfs_panel.models.layers import captured, dry_input, run
+from vfs_panel.models.layers import captured, channels_last_layers, dry_input, run
 from vfs_panel.models.zoo import Network
 
 
@@ -58,21 +58,37 @@ class Extractor:
             self._layers = list(layers)
             sample = dry_input(network, input_px)
             self.input_px = (sample.shape[2], sample.shape[3])
+            outputs = self._run(sample)
+            shapes = {layer: tuple(output.shape) for layer, output in outputs.items()}
+            self._channels_last = channels_last_layers(network, shapes, sample.to(self.device))
             self.grids: dict[str, tuple[int, int, int]] = {}
-            for layer, grid in self._pass(sample).items():
+            for layer, grid in self._as_grids(outputs, self.input_px).items():
                 self.grids[layer] = (grid.shape[1], grid.shape[2], grid.shape[3])
         except BaseException:
             self.close()
             raise
 
-    def _pass(self, batch: Tensor) -> dict[str, Tensor]:
+    def _run(self, batch: Tensor) -> dict[str, Tensor]:
+        """Return the layers' outputs, as the network gives them; nothing of the pass is kept."""
         self._outputs.clear()
         run(self.network, batch.to(self.device))
-        unused = [layer for layer in self._layers if layer not in self._outputs]
-        if unused:
-            raise LayerError(f"Layer {unused[0]!r} of {self.network.name} gave no output in a pass. Choose another.")
-        px = (batch.shape[2], batch.shape[3])
-        return {layer: to_grid(self._outputs[layer], input_px=px, layer=layer) for layer in self._layers}
+        outputs = dict(self._outputs)
+        self._outputs.clear()
+        for layer in self._layers:
+            if layer not in outputs:
+                raise LayerError(f"Layer {layer!r} of {self.network.name} gave no output in a pass. Choose another.")
+            if outputs[layer].shape[:1] != batch.shape[:1]:
+                raise LayerError(
+                    f"Layer {layer!r} gives {'×'.join(map(str, outputs[layer].shape))} for {len(batch)} pictures, "
+                    "which is not one row for each. Choose another: `vfs-panel models NAME` marks grids."
+                )
+        return {layer: outputs[layer] for layer in self._layers}
+
+    def _as_grids(self, outputs: Mapping[str, Tensor], input_px: tuple[int, int]) -> dict[str, Tensor]:
+        return {
+            layer: to_grid(output, input_px=input_px, layer=layer, channels_last=layer in self._channels_last)
+            for layer, output in outputs.items()
+        }
 
     def __call__(self, batch: Tensor) -> dict[str, Tensor]:
         """Return features of a batch of preprocessed pictures.
@@ -85,10 +101,8 @@ class Extractor:
         -------
         dict, layer -> float32 Tensor on the CPU, shape (n, channel, y, x).
         """
-        grids = self._pass(batch)
-        features = {layer: grid.float().cpu().contiguous() for layer, grid in grids.items()}
-        self._outputs.clear()
-        return features
+        grids = self._as_grids(self._run(batch), (batch.shape[2], batch.shape[3]))
+        return {layer: grid.float().cpu().contiguous() for layer, grid in grids.items()}
 
     def features(self, rgb: NDArray[np.uint8], layer: str) -> xr.DataArray:
         """Return the features of one picture.

@@ -49,25 +49,37 @@ def _is_image_like(height: int, width: int, input_px: tuple[int, int]) -> bool:
     return 1 <= height <= rows and 1 <= width <= cols and abs(height * cols - width * rows) <= max(rows, cols)
 
 
-def plan_grid(shape: Sequence[int], input_px: tuple[int, int]) -> GridPlan | None:
+def is_ambiguous(shape: Sequence[int], input_px: tuple[int, int]) -> bool:
+    """Whether an output of this shape can be N×C×H×W as well as N×H×W×C, as 1×96×96×96 (Swin at 384 pixels) can."""
+    if len(shape) != 4:
+        return False
+    return _is_image_like(shape[2], shape[3], input_px) and _is_image_like(shape[1], shape[2], input_px)
+
+
+def plan_grid(shape: Sequence[int], input_px: tuple[int, int], *, channels_last: bool = False) -> GridPlan | None:
     """Decide how an output of this shape is read as a grid; None if it is none.
 
-    Four axes are N×C×H×W unless only the last reading, N×H×W×C, has the input's proportions (Swin). Three axes are
-    tokens: the fewest leading tokens are dropped that leave a grid of the input's proportions, preferring grids whose
-    cells are whole patches (ViT with class and register tokens). A single cell is no grid.
+    Four axes are N×C×H×W or N×H×W×C (Swin), whichever has the input's proportions. If both have, `channels_last`
+    decides. If neither has, it is no grid (windows of MaxViT), except that an input that is not square leaves
+    N×C×H×W: convolutions without padding change its proportions. Three axes are tokens: the fewest leading tokens are
+    dropped that leave a grid of the input's proportions, preferring grids whose cells are whole patches (ViT with
+    class and register tokens). A single cell is no grid.
 
     Parameters
     ----------
     shape : of the output, batch first.
     input_px : (height, width) of the network's input.
+    channels_last : how to read a shape that `is_ambiguous`.
     """
     if len(shape) == 4:
         first = _is_image_like(shape[2], shape[3], input_px)
         last = _is_image_like(shape[1], shape[2], input_px)
-        if last and not first:
+        if last and (channels_last or not first):
             plan = GridPlan("channels last", shape[3], shape[1], shape[2])
-        else:
+        elif first or input_px[0] != input_px[1]:
             plan = GridPlan("channels first", shape[1], shape[2], shape[3])
+        else:
+            return None
         return plan if plan.height * plan.width > 1 else None
     if len(shape) == 3:
         found = []
@@ -85,7 +97,7 @@ def plan_grid(shape: Sequence[int], input_px: tuple[int, int]) -> GridPlan | Non
     return None
 
 
-def to_grid(output: Any, *, input_px: tuple[int, int], layer: str = "") -> Tensor:
+def to_grid(output: Any, *, input_px: tuple[int, int], layer: str = "", channels_last: bool = False) -> Tensor:
     """Return a layer's output as features on a grid.
 
     Parameters
@@ -93,6 +105,7 @@ def to_grid(output: Any, *, input_px: tuple[int, int], layer: str = "") -> Tenso
     output : Tensor N×C×H×W, N×H×W×C or N×T×C, or a tuple, list or mapping whose first tensor is that.
     input_px : (height, width) of the network's input.
     layer : for the message.
+    channels_last : how to read a shape that `is_ambiguous`.
 
     Returns
     -------
@@ -104,7 +117,7 @@ def to_grid(output: Any, *, input_px: tuple[int, int], layer: str = "") -> Tenso
         If it is no grid; gives its shape.
     """
     tensor = first_tensor(output)
-    plan = None if tensor is None else plan_grid(tensor.shape, input_px)
+    plan = None if tensor is None else plan_grid(tensor.shape, input_px, channels_last=channels_last)
     if tensor is None or plan is None:
         got = "no tensor" if tensor is None else "×".join(map(str, tensor.shape))
         raise LayerError(

@@ -1,7 +1,7 @@
 """A network's layers: which there are, which are grids, and their outputs during one pass."""
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from vfs_panel.errors import LayerError, NetworkError
-from vfs_panel.models.grid import first_tensor, plan_grid
+from vfs_panel.models.grid import first_tensor, is_ambiguous, plan_grid
 
 if TYPE_CHECKING:
     from vfs_panel.models.zoo import Network
@@ -38,11 +38,15 @@ class LayerInfo:
 
 
 def dry_input(network: "Network", input_px: tuple[int, int] | None = None) -> Tensor:
-    """Return a black picture of the size and channels that a network expects, shape (1, channel, y, x)."""
+    """Return black pictures of the size and channels that a network expects, shape (2, channel, y, x).
+
+    Two, because an output with one row may belong to the network and not to a picture, as the table of relative
+    positions in Swin V2 does.
+    """
     height, width = input_px or network.preprocessing.crop_px or DEFAULT_INPUT_PX
     parameter = next(network.module.parameters(), None)
     device = parameter.device if parameter is not None else torch.device("cpu")
-    return torch.zeros(1, len(network.preprocessing.mean), height, width, device=device)
+    return torch.zeros(2, len(network.preprocessing.mean), height, width, device=device)
 
 
 def run(network: "Network", batch: Tensor) -> None:
@@ -77,6 +81,30 @@ def list_layers(network: "Network", *, input_px: tuple[int, int] | None = None) 
         If the network cannot take such a picture.
     """
     batch = dry_input(network, input_px)
+    named = [(name, module) for name, module in network.module.named_modules() if name]
+    shapes = output_shapes(network, named, batch)
+    last = channels_last_layers(network, shapes, batch)
+    found = []
+    for name, module in named:
+        shape = shapes.get(name)
+        plan = None
+        if shape and shape[0] == len(batch):
+            plan = plan_grid(shape, (batch.shape[2], batch.shape[3]), channels_last=name in last)
+        grid = (plan.channels, plan.height, plan.width) if plan else None
+        found.append(LayerInfo(name, type(module).__name__, shape[1:] if shape else None, grid))
+    return found
+
+
+def output_shapes(
+    network: "Network", named: Iterable[tuple[str, nn.Module]], batch: Tensor
+) -> dict[str, tuple[int, ...]]:
+    """Return the output shapes, batch first, of the named layers that a pass of a batch uses.
+
+    Raises
+    ------
+    NetworkError
+        If the network cannot take the batch.
+    """
     shapes: dict[str, tuple[int, ...]] = {}
 
     def noting(name: str) -> Any:
@@ -87,23 +115,39 @@ def list_layers(network: "Network", *, input_px: tuple[int, int] | None = None) 
 
         return hook
 
-    named = [(name, module) for name, module in network.module.named_modules() if name]
     handles = [module.register_forward_hook(noting(name)) for name, module in named]
-    was_training = network.module.training
+    modes = [(module, module.training) for module in network.module.modules()]
     try:
         network.module.eval()
         run(network, batch)
     finally:
         for handle in handles:
             handle.remove()
-        network.module.train(was_training)
-    found = []
-    for name, module in named:
-        shape = shapes.get(name)
-        plan = plan_grid(shape, (batch.shape[2], batch.shape[3])) if shape else None
-        grid = (plan.channels, plan.height, plan.width) if plan else None
-        found.append(LayerInfo(name, type(module).__name__, shape[1:] if shape else None, grid))
-    return found
+        for module, training in modes:
+            module.training = training
+    return shapes
+
+
+def channels_last_layers(network: "Network", shapes: Mapping[str, tuple[int, ...]], batch: Tensor) -> set[str]:
+    """Return which of the layers whose shape can be read both ways are N×H×W×C.
+
+    Where a shape does not tell, a second pass with pictures twice as wide does: only the true x axis grows. A network
+    that takes one size only is read as N×C×H×W.
+
+    Parameters
+    ----------
+    shapes : layer -> shape of its output for `batch`.
+    batch : pictures, shape (n, channel, y, x).
+    """
+    unclear = [name for name, shape in shapes.items() if is_ambiguous(shape, (batch.shape[2], batch.shape[3]))]
+    if not unclear:
+        return set()
+    layers = [(name, find_layer(network.module, name)) for name in unclear]
+    try:
+        wide = output_shapes(network, layers, batch.repeat(1, 1, 1, 2))
+    except NetworkError:
+        return set()
+    return {name for name, shape in wide.items() if shape[3] == shapes[name][3] and shape[2] > shapes[name][2]}
 
 
 def nearest_layers(name: str, names: Sequence[str], *, count: int = 3) -> list[str]:

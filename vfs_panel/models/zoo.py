@@ -3,7 +3,9 @@
 import difflib
 import hashlib
 import pickle
+import re
 import warnings
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +24,7 @@ WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 BUNDLED = {"vfs-demo": "vfs_demo.pt", "vfs-demo-class": "vfs_demo_class.pt"}
 RANDOM = "random"
 _SEED = 0
+_DENSENET_1_DOT = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
 _DEMO_PREPROCESSING = Preprocessing(
     resize_px=demo_network.INPUT_PX,
     crop_px=(demo_network.INPUT_PX, demo_network.INPUT_PX),
@@ -86,8 +89,8 @@ def load_network(
         published weights, such as "IMAGENET1K_V2"; "random" for an untrained network, always the same one; None for
         the best published weights, downloaded once by torchvision, or for the weights a given module has.
     strict : whether the file must hold all weights of the network and no others.
-    preprocessing : by default that of the published weights; for a given module, ImageNet's: shorter side to 256,
-        centre crop 224.
+    preprocessing : by default that of the published weights, also for a file that has kept its published name, such as
+        resnet50-0676ba61.pth; for a given module, ImageNet's: shorter side to 256, centre crop 224.
 
     Raises
     ------
@@ -133,11 +136,16 @@ def _torchvision(name: str, weights: Path | str | None, strict: bool) -> tuple[n
 
     published = models.get_model_weights(name)
     default = published.DEFAULT if len(published) else None
-    made_for = _published_preprocessing(default) if default is not None else Preprocessing()
-    # These two carry classifiers that are only used in training; their published weights hold them.
+    # A published file got by hand is known by its name: one network's published weights differ in preprocessing.
+    same_file = (w for w in published if weights is not None and Path(w.url).name == Path(weights).name)
+    nearest = next(same_file, default)
+    made_for = _published_preprocessing(nearest) if nearest is not None else Preprocessing()
     extras: dict[str, Any] = {}
+    # These two carry classifiers that are only used in training; their published weights hold them.
     if name in ("inception_v3", "googlenet"):
         extras = {"aux_logits": True, "transform_input": True, "init_weights": weights == RANDOM}
+    if name.startswith("vit_") and nearest is not None and str(weights) not in published.__members__:
+        extras = {"image_size": nearest.meta["min_size"][0]}
     if weights == RANDOM:
         return _seeded(partial(models.get_model, name, weights=None, **extras)), made_for, RANDOM
     if weights is not None and str(weights) not in published.__members__:
@@ -152,7 +160,7 @@ def _torchvision(name: str, weights: Path | str | None, strict: bool) -> tuple[n
     if chosen is None:
         raise NetworkError(f"{name} has no published weights. Give a file with --weights FILE, or --weights random.")
     try:
-        module = models.get_model(name, weights=chosen)
+        module = models.get_model(name, weights=chosen, **extras)
     except (OSError, RuntimeError) as error:
         reason = str(getattr(error, "reason", error)).splitlines()[0]
         raise NetworkError(
@@ -191,10 +199,10 @@ def _load_file(module: nn.Module, file: Path, name: str, *, strict: bool) -> str
     except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
         words = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
         raise NetworkError(f"Weights file {file} cannot be read: {words}.") from None
-    state = _state_dict(content)
+    own = module.state_dict()
+    state = _state_dict(content, own)
     if state is None:
         raise NetworkError(f"Weights file {file} holds {type(content).__name__}, expected a state dict of tensors.")
-    own = module.state_dict()
     missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
     unexpected = [k for k in state if k not in own]
     shaped = [
@@ -213,12 +221,19 @@ def _load_file(module: nn.Module, file: Path, name: str, *, strict: bool) -> str
         more = f" and {count - len(problems)} more" if count > len(problems) else ""
         mend = "" if shaped or fitting <= 0 else " To load what fits: strict=False, or --no-strict."
         raise NetworkError(f"Weights file {file} does not fit {name}: {'; '.join(problems)}{more}.{mend}")
-    module.load_state_dict({k: v for k, v in state.items() if k in own}, strict=False)
+    chosen = OrderedDict((k, v) for k, v in state.items() if k in own)
+    # The modules' versions travel beside the tensors; without them MNASNet refuses its own weights.
+    chosen._metadata = getattr(own, "_metadata", {})  # type: ignore[attr-defined]
+    module.load_state_dict(chosen, strict=False)
     return file.name
 
 
-def _state_dict(content: Any) -> dict[str, Tensor] | None:
-    """Return the tensors of a state dict, out of the wrappings that training programs put around it."""
+def _state_dict(content: Any, own: Mapping[str, Any]) -> dict[str, Tensor] | None:
+    """Return the tensors of a state dict, out of the wrappings that training programs put around it.
+
+    Names that a network does not have are tried as its own: without DataParallel's "module.", and as DenseNet's were
+    before its published files (norm.1 for norm1).
+    """
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
@@ -226,4 +241,10 @@ def _state_dict(content: Any) -> dict[str, Tensor] | None:
         return None
     if not all(isinstance(value, Tensor) for value in content.values()):
         return None
-    return {str(k).removeprefix("module."): v for k, v in content.items()}
+    found = {}
+    for key, value in content.items():
+        name = str(key)
+        if name not in own:
+            name = name.removeprefix("module.")
+        found[name if name in own else _DENSENET_1_DOT.sub(r"\1\2", name)] = value
+    return found

@@ -58,10 +58,10 @@ def test_index_of_camera_traps_has_boxes_and_nights(cache):
     table = build_demo("camera-traps").table
     empty = table["label"] == "empty"
     assert empty.any()
-    assert table.loc[empty, ["x0", "y0", "x1", "y1"]].isna().all(axis=None)
-    boxes = table.loc[~empty]
+    assert (table.loc[empty, ["x0", "y0", "x1", "y1"]] == "").all(axis=None)
+    boxes = table.loc[~empty, ["x0", "y0", "x1", "y1"]].astype(int)
     assert ((boxes["x0"] < boxes["x1"]) & (boxes["y0"] < boxes["y1"])).all()
-    assert set(table["night"]) == {True, False}
+    assert set(table["night"]) == {"yes", "no"}
 
 
 def test_interrupted_rendering_leaves_nothing(cache, monkeypatch):

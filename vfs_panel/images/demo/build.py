@@ -24,7 +24,16 @@ if TYPE_CHECKING:
     from vfs_panel.images.demo.picture import Picture
 
 DEMO_NAMES = ("photos", "camera-traps")
-RECIPE = ("picture", "sources", "photos", "cut_outs", "scenes", "camera_traps")  # the modules that draw
+RECIPE = (
+    "picture",
+    "sources",
+    "photos",
+    "cut_outs",
+    "scenes",
+    "camera_traps",
+    "places",
+    "build",
+)  # that make the files
 BOX = ("x0", "y0", "x1", "y1")
 WORKERS = 2
 
@@ -33,7 +42,7 @@ Progress = Callable[[int, int], None]
 
 @cache
 def recipe_version() -> str:
-    """Return 8 hexadecimal digits that change with the code that draws the pictures."""
+    """Return 8 hexadecimal digits that change with the code that draws the pictures and writes their files."""
     folder = Path(__file__).parent
     text = "".join((folder / f"{name}.py").read_text("utf-8") for name in RECIPE)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
@@ -65,7 +74,7 @@ def build_demo(name: str, progress: Progress | None = None) -> ImageDataset:
     -------
     ImageDataset
         224×224 pictures, ordered by id ("photo/cat/07"), with domain, label, split and path; camera traps also with
-        night (taken by infrared flash) and the subject's box x0, y0, x1, y1 in pixels (NaN without a subject).
+        night ("yes" by infrared flash, else "no") and the subject's box x0, y0, x1, y1 in pixels ("" without one).
 
     Raises
     ------
@@ -83,7 +92,7 @@ def build_demo(name: str, progress: Progress | None = None) -> ImageDataset:
                 f"The demo pictures cannot be written to {folder}: {error.strerror or error}. "
                 "Free some space (about 350 MB), or set VFS_CACHE_DIR to another folder."
             ) from error
-    table = pd.read_csv(folder / "index.csv", index_col="image")
+    table = pd.read_csv(folder / "index.csv", index_col="image", dtype=str, keep_default_na=False)
     paths = {str(image_id): folder / path for image_id, path in table["path"].items()}
     table["path"] = [str(path) for path in paths.values()]
     return ImageDataset(table, lambda image_id: read_rgb(paths[image_id]), name=name)
@@ -168,7 +177,7 @@ def index_of(pictures: Iterable["Picture"], *, boxes: bool) -> pd.DataFrame:
             "path": f"{picture.image_id}.png",
         }
         if boxes:
-            row["night"] = picture.night
-            row |= dict(zip(BOX, picture.box or (float("nan"),) * 4, strict=True))
+            row["night"] = "yes" if picture.night else "no"
+            row |= dict(zip(BOX, map(str, picture.box or ("",) * 4), strict=True))
         rows.append(row)
     return pd.DataFrame(rows).set_index("image")
