@@ -2,6 +2,8 @@
 
 import errno
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -121,15 +123,14 @@ print("finished", flush=True)
 def test_kill_9_and_again_is_the_same_as_unbroken(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "killed.zarr"
     script = SCRIPT.format(tests=str(Path(__file__).parent), folder=str(folder), out=str(out))
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    assert process.stdout.readline().strip() == b"started"
-    deadline = time.monotonic() + 60
-    committed = chunk_file(out, "two", "committed", 1, 1)
-    while not committed.exists() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == b"started"
+        deadline = time.monotonic() + 60
+        committed = chunk_file(out, "two", "committed", 1, 1)
+        while not committed.exists() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
     half = open_store(out)
     assert not half.complete("two")
     written = {
@@ -165,11 +166,11 @@ def test_a_broken_picture_is_named_and_never_shifts_the_others(
 def test_a_full_disk_leaves_a_store_that_goes_on(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sync, calls = writing._sync, [0]
 
-    def full(file: Path) -> None:
+    def full(*files: Path) -> None:
         calls[0] += 1
-        if calls[0] == 8:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
-        sync(file)
+        if calls[0] == 20:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(files[0]))
+        sync(*files)
 
     monkeypatch.setattr(writing, "_sync", full)
     with pytest.raises(StoreError, match="No space left"):
@@ -177,6 +178,46 @@ def test_a_full_disk_leaves_a_store_that_goes_on(folder: Path, tmp_path: Path, m
     monkeypatch.setattr(writing, "_sync", sync)
     assert not open_store(tmp_path / "s.zarr").complete("two")
     assert same(run(folder, tmp_path / "s.zarr"), run(folder, tmp_path / "whole.zarr"))
+
+
+TMPFS = """
+set -e
+mount -t tmpfs -o size={size}k none {mount}
+{python} -c '{program}' first
+mount -o remount,size=50m {mount}
+{python} -c '{program}' again
+"""
+PROGRAM = """
+import os, sys
+sys.path.insert(0, "{tests}")
+os.environ["VFS_BLOCK_MB"] = "0.02"
+from test_extraction import *
+settings.cache_clear()
+try:
+    store = run(Path("{folder}"), Path("{mount}/s.zarr"))
+    print("finished", verify(store.path).ok)
+    np.save("{mount}/../two.npy", store.read("two", slice(0, N)))
+except StoreError as error:
+    print(len(open_store("{mount}/s.zarr").blocks("one")), "blocks.", error)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare")
+def test_a_disk_that_is_really_full(folder: Path, tmp_path: Path) -> None:
+    mount = tmp_path / "disk"
+    mount.mkdir()
+    if subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "none", mount], check=False).returncode:
+        pytest.skip("may not mount a small disk here")
+    program = PROGRAM.format(tests=Path(__file__).parent, folder=folder, mount=mount)
+    script = TMPFS.format(size=150, mount=mount, python=sys.executable, program=program)
+    # In a mount namespace of its own: nothing is left behind, however the test ends.
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, check=False)
+    first, again = done.stdout.strip().splitlines()
+    assert re.match(r"[1-9]\d* blocks\. No space left while writing .*goes on where it stopped", first), done.stderr
+    assert again == "finished True"
+    whole = run(folder, tmp_path / "whole.zarr")
+    np.testing.assert_array_equal(np.load(tmp_path / "two.npy"), whole.read("two", slice(0, N)))
 
 
 def test_a_layer_added_later_leaves_the_others_alone(folder: Path, tmp_path: Path) -> None:
@@ -209,6 +250,36 @@ def test_other_networks_and_pictures_are_never_mixed_in(folder: Path, tmp_path: 
     with pytest.raises(StoreError, match="no feature store"):
         run(folder, tmp_path / "mine")
     assert verify(out).ok
+    # A run that was refused does not keep the next one out.
+    assert run(folder, out).complete("one")
+
+
+def test_a_run_that_was_killed_while_it_made_a_layer_goes_on(folder: Path, tmp_path: Path) -> None:
+    whole = run(folder, tmp_path / "whole.zarr")
+    out = tmp_path / "s.zarr"
+    run(folder, out, layers=["one"])
+    group = out / "two"
+    (group / "features").mkdir(parents=True)
+    (group / "zarr.json").write_text((tmp_path / "whole.zarr" / "two" / "zarr.json").read_text())
+    (group / "features" / "0.partial").write_bytes(b"half")
+    assert same(run(folder, out), whole)
+
+
+def test_a_damaged_commit_record_is_mended_by_the_same_run(folder: Path, tmp_path: Path) -> None:
+    store = run(folder, tmp_path / "s.zarr")
+    blocks = store.blocks("two")
+    chunk_file(Path(store.path), "two", "committed", 1, 1).write_bytes(b"damaged")
+    assert open_store(store.path).blocks("two") == [blocks[0], *blocks[2:]]
+    assert any("commit record" in line for line in verify(store.path).bad)
+    assert same(run(folder, tmp_path / "s.zarr"), store)
+    assert verify(store.path).ok
+
+
+def test_the_same_weights_by_another_way_are_the_same_network(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "s.zarr"
+    run(folder, out, layers=["one"])
+    torch.save(Net().state_dict(), tmp_path / "net.pth")
+    assert run(folder, out, layers=["two"], weights=tmp_path / "net.pth").layers == ["one", "two"]
 
 
 def test_one_writer_at_a_time(folder: Path, tmp_path: Path) -> None:

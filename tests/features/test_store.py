@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,59 @@ def test_every_flipped_bit_is_found_and_named(store: FeatureStore, tmp_path: Pat
         assert any(f"block {block} of layer 'layer4.2/conv'" in line for line in found)
         with pytest.raises(StoreError, match=f"block {block} .*damaged"):
             open_store(copy).feature("layer4.2/conv", str(store.index.index[used.start]))
+
+
+def test_a_flipped_bit_anywhere_is_found(store: FeatureStore) -> None:
+    rng = np.random.default_rng(2)
+    files = sorted(f for f in Path(store.path).rglob("c/**/*") if f.is_file())
+    for turn in range(30):
+        file = files[turn % len(files)]  # index, coordinates, norms, commit records, and padding and checksums too
+        sound = file.read_bytes()
+        data = bytearray(sound)
+        data[int(rng.integers(len(data)))] ^= 1 << int(rng.integers(8))
+        file.write_bytes(bytes(data))
+        with suppress(StoreError):  # where the index cannot be read at all
+            assert not verify(store.path).ok, file
+        file.write_bytes(sound)
+    assert verify(store.path).ok
+
+
+def use(path: str) -> None:
+    store = open_store(path)
+    store.read("label", slice(0, 3))
+    store.norm2("label")
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["zarr.json", "label/zarr.json", "label/features/zarr.json", "label/norm2/zarr.json", "label/committed/zarr.json",
+     "image/c/0", "domain/c/0", "broken/c/0", "broken/zarr.json"],
+)  # fmt: skip
+@pytest.mark.parametrize("content", [None, b'{"zarr_format"'])
+def test_damaged_metadata_is_one_clear_line(store: FeatureStore, file: str, content: bytes | None) -> None:
+    place = Path(store.path) / ("%6C" + file[1:] if file.startswith("label") else file)
+    if content is None:
+        place.unlink()
+    else:
+        place.write_bytes(content)
+    with pytest.raises(StoreError) as caught:
+        use(store.path)
+    assert "\n" not in str(caught.value)
+    with suppress(StoreError):
+        assert not verify(store.path).ok
+    with suppress(StoreError):  # nothing else may come out
+        store_from_arrays(
+            features(), out=store.path, image=[f"p{i}" for i in range(N)],
+            domain=[["night", "day"][i % 2] for i in range(N)],
+            label=[["<b>cat</b>", "dog", "ünïcode"][i % 3] for i in range(N)],
+        )  # fmt: skip
+
+
+def test_norms_that_are_gone_are_not_zeros(store: FeatureStore) -> None:
+    chunk_file(Path(store.path), "label", "norm2", 0, 3).unlink()
+    again = open_store(store.path)
+    with pytest.raises(StoreError, match=f"block 0 of layer 'label' has lost its norms .*{store.index.index[0]}"):
+        again.norm2("label")
 
 
 @pytest.mark.parametrize("damage", ["delete", "truncate", "norms"])

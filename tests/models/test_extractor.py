@@ -21,10 +21,12 @@ class Net(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.twice = nn.Conv2d(4, 4, 1)
         self.unused = nn.Conv2d(4, 4, 1)
+        self.table = nn.Conv2d(4, 4, 1)
         self.head = nn.Linear(4, 2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.relu(self.norm(self.conv(x)))
+        x = x + self.table(torch.ones(1, 4, *x.shape[2:]))  # depends on no picture
         return self.head(self.twice(self.twice(x)).mean((2, 3)))
 
 
@@ -53,13 +55,38 @@ def test_hooks_and_modes_are_given_back() -> None:
 
 @pytest.mark.parametrize(
     ("layer", "message"),
-    [("convv", "Did you mean conv"), ("head", "no grid of cells"), ("unused", "gave no output"), ("", "no layer ''")],
+    [
+        ("convv", "Did you mean conv"),
+        ("head", "2×2, which is no grid of cells"),
+        ("unused", "gave no output"),
+        ("table", "1×4×8×8 for 2 pictures"),
+        ("", "no layer ''"),
+    ],
 )
 def test_layers_that_cannot_be_searched(layer: str, message: str) -> None:
     net = Net()
     with pytest.raises(LayerError, match=message):
         Extractor(load_network(net, preprocessing=SMALL), ["conv", layer], device="cpu")
     assert hooks(net) == 0
+
+
+def test_hooks_go_when_a_pass_fails() -> None:
+    net = Net()
+    with (
+        pytest.raises(NetworkError, match="cannot take a batch"),
+        Extractor(load_network(net, preprocessing=SMALL), ["conv"], device="cpu") as extractor,
+    ):
+        extractor(torch.zeros(2, 5, 16, 16))
+    assert hooks(net) == 0
+
+
+def test_a_layer_used_twice_gives_its_last_output() -> None:
+    net = Net()
+    with Extractor(load_network(net, preprocessing=SMALL), ["relu", "twice"], device="cpu") as extractor:
+        found = extractor(torch.randn(2, 3, 16, 16))
+    with torch.inference_mode():
+        x = found["relu"] + net.table(torch.ones(1, 4, 8, 8))
+        torch.testing.assert_close(found["twice"], net.twice(net.twice(x)))
 
 
 def test_an_input_that_does_not_fit_is_said_in_the_networks_words() -> None:

@@ -12,7 +12,7 @@ from torchvision.models.vision_transformer import VisionTransformer
 
 from vfs_panel.errors import LayerError
 from vfs_panel.images.preprocessing import Preprocessing
-from vfs_panel.models import Extractor, list_layers, load_network, to_grid
+from vfs_panel.models import Extractor, Network, list_layers, load_network, to_grid
 from vfs_panel.models.grid import plan_grid
 
 
@@ -53,6 +53,48 @@ def test_a_square_moved_moves_the_response_by_the_same_cells(family: str) -> Non
     assert float(centre[1][1] - centre[1][0]) == pytest.approx(cols, abs=0.3)
 
 
+class Patches(nn.Module):
+    """As many channels as rows and columns, so that the shape alone does not tell the axes apart."""
+
+    def __init__(self, *, channels_last: bool) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 24, 4, 4)
+        self.axes = nn.Identity()
+        self.channels_last = channels_last
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.patches(x)
+        return self.axes(x.permute(0, 2, 3, 1) if self.channels_last else x)
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_axes_of_equal_length_are_told_apart(channels_last: bool) -> None:
+    torch.manual_seed(0)
+    net = Patches(channels_last=channels_last)
+    network = load_network(net, preprocessing=Preprocessing(resize_px=None, crop_px=(96, 96)))
+    picture = torch.rand(3, 3, 96, 96)
+    with Extractor(network, ["axes"], device="cpu") as extractor, torch.inference_mode():
+        torch.testing.assert_close(extractor(picture)["axes"], net.patches(picture))
+    assert sum(len(m._forward_hooks) for m in net.modules()) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "inner", "grid"),
+    [
+        ("maxvit_t", "window_attention.partition_op", "blocks.0.layers.0.layers.window_attention"),
+        ("swin_v2_t", ".cpb_mlp", "features.1.0.attn"),
+    ],
+)
+def test_windows_and_tables_are_no_grids(name: str, inner: str, grid: str) -> None:
+    with torch.device("meta"):  # shapes only: no weights, no time
+        module = models.get_model(name, weights=None).eval()
+    layers = {info.name: info for info in list_layers(Network(name, module, Preprocessing(crop_px=(224, 224)), "", ""))}
+    assert layers[grid].grid is not None
+    inside = [info for key, info in layers.items() if key.endswith(inner)]
+    assert inside
+    assert all(info.output is not None and info.grid is None for info in inside)
+
+
 def test_tokens_keep_their_places() -> None:
     torch.manual_seed(0)
     network = load_network(small_vit(), preprocessing=Preprocessing(resize_px=None, crop_px=(96, 96)))
@@ -88,7 +130,7 @@ def test_known_shapes(shape: tuple[int, ...], expected: tuple[int, int, int]) ->
     assert to_grid(torch.zeros(shape), input_px=(224, 224)).shape[1:] == expected
 
 
-@pytest.mark.parametrize("shape", [(1, 1000), (1, 512, 1, 1), (1, 3, 4, 5, 6)])
+@pytest.mark.parametrize("shape", [(1, 1000), (1, 512, 1, 1), (1, 64, 49, 96), (1, 3, 4, 5, 6)])
 def test_what_is_no_grid_says_its_shape(shape: tuple[int, ...]) -> None:
     with pytest.raises(LayerError, match="×".join(map(str, shape))):
         to_grid(torch.zeros(shape), input_px=(224, 224), layer="classifier")

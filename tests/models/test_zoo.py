@@ -2,11 +2,13 @@
 
 import os
 import pickle
+import re
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
+from torchvision import models
 
 from vfs_panel.errors import NetworkError
 from vfs_panel.models import load_network, network_names
@@ -48,6 +50,50 @@ def test_a_file_of_weights_comes_back(tmp_path: Path, wrapped: bool) -> None:
     assert again.weights == "w.pth"
     assert again.weights_sha256 == weights_hash(network.module)
     assert again.preprocessing.resize_px == 256
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "resize_px"),
+    [
+        ("mnasnet0_5", "w.pth", 256),
+        ("mobilenet_v2", "w.pth", 232),
+        ("mobilenet_v2", "mobilenet_v2-b0353104.pth", 256),  # the published name of the first weights
+    ],
+)
+def test_files_as_torchvision_publishes_them(tmp_path: Path, name: str, file: str, resize_px: int) -> None:
+    state = models.get_model(name, weights=None).state_dict()
+    torch.save(state, tmp_path / file)
+    network = load_network(name, weights=tmp_path / file)
+    assert network.preprocessing.resize_px == resize_px
+    torch.testing.assert_close(dict(network.module.state_dict()), dict(state))
+
+
+def test_densenets_published_names_are_those_before_2018(tmp_path: Path) -> None:
+    network = load_network("densenet121", weights="random")
+    old = {
+        re.sub(r"(denselayer\d+\.(?:norm|conv))(\d)", r"\1.\2", k): v for k, v in network.module.state_dict().items()
+    }
+    assert "features.denseblock1.denselayer1.norm.1.weight" in old
+    torch.save(old, tmp_path / "densenet121-a639ec97.pth")
+    again = load_network("densenet121", weights=tmp_path / "densenet121-a639ec97.pth")
+    assert again.weights_sha256 == network.weights_sha256
+
+
+def test_downloaded_weights_and_their_file_are_the_same_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = models.googlenet(weights=None, init_weights=False).state_dict()
+    torch.save(published, tmp_path / "googlenet-1378be20.pth")
+    monkeypatch.setattr(models.GoogLeNet_Weights, "get_state_dict", lambda *_, **__: published)
+    by_name = load_network("googlenet")
+    by_file = load_network("googlenet", weights=tmp_path / "googlenet-1378be20.pth")
+    assert by_name.weights_sha256 == by_file.weights_sha256
+
+
+def test_a_module_whose_own_names_begin_with_module(tmp_path: Path) -> None:
+    net = nn.ModuleDict({"module": nn.Linear(2, 2)})
+    torch.save(net.state_dict(), tmp_path / "w.pth")
+    assert load_network(net, weights=tmp_path / "w.pth").weights == "w.pth"
 
 
 def test_the_hash_does_not_depend_on_the_files_precision(tmp_path: Path) -> None:

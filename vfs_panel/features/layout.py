@@ -7,10 +7,15 @@ A block is one chunk of pictures, the same for all layers. Its commit record is 
 is written after the features have reached the disk; -1 means not written.
 """
 
+import hashlib
+import json
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+import pandas as pd
 from google_crc32c import value as crc32c
 from numpy.typing import NDArray
 
@@ -35,9 +40,28 @@ def block_slices(n_images: int, block_rows: int) -> list[slice]:
     return [slice(start, min(start + block_rows, n_images)) for start in range(0, n_images, block_rows)]
 
 
+def index_hash(index: pd.DataFrame) -> str:
+    """Return a sha256 over the ids and all text columns of an index: which pictures a store is of, and their order."""
+    columns = sorted(c for c in index.columns if c != "broken")
+    rows = [[str(v) for v in index.index]] + [[str(v) for v in index[c]] for c in columns]
+    return hashlib.sha256(json.dumps([columns, rows]).encode()).hexdigest()
+
+
 def block_crc(features: NDArray[np.generic]) -> int:
     """Return the commit record of a block of features, shape (n, channel, y, x)."""
     return int(crc32c(np.ascontiguousarray(features).reshape(-1).view(np.uint8)))
+
+
+def commit_records(array: Any) -> NDArray[np.int64]:
+    """Return the commit record of every block; a record that cannot be read counts as not written."""
+    try:
+        return np.asarray(array[:], np.int64)
+    except (ValueError, OSError, RuntimeError):  # damaged: the others are still good, and a rerun writes this one anew
+        records = np.full(array.shape, NOT_COMMITTED, np.int64)
+        for block in range(len(records)):
+            with suppress(ValueError, OSError, RuntimeError):
+                records[block] = array[block]
+        return records
 
 
 def chunk_file(store: Path, layer: str, array: str, block: int, ndim: int) -> Path:

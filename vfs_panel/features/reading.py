@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import zarr
+from google_crc32c import value as crc32c
 from numpy.typing import NDArray
 
 from vfs_panel.errors import StoreError
@@ -62,7 +63,7 @@ class BlockReader:
 
     def _read_block(self, block: int, part: slice, out: NDArray[Any]) -> None:
         if self.committed[block] == layout.NOT_COMMITTED:
-            raise self._error(block, "was never written")
+            raise self.error(block, "was never written")
         whole = part == slice(0, self._span(block))
         with self._mutex:
             checked = block in self._checked
@@ -84,7 +85,7 @@ class BlockReader:
         else:
             out[:] = self._through_zarr(block)
         if layout.block_crc(out) != self.committed[block]:
-            raise self._error(block, "is damaged: its checksum does not agree")
+            raise self.error(block, "is damaged: its checksum does not agree")
         with self._mutex:
             self._checked.add(block)
         return out
@@ -94,7 +95,7 @@ class BlockReader:
         try:
             size = file.stat().st_size
             if size != self.block_rows * self._row_bytes + 4:
-                raise self._error(block, f"has {size} bytes instead of {self.block_rows * self._row_bytes + 4}")
+                raise self.error(block, f"has {size} bytes instead of {self.block_rows * self._row_bytes + 4}")
             view = memoryview(out.reshape(-1).view(np.uint8))
             with open(file, "rb", buffering=0) as handle:
                 handle.seek(start * self._row_bytes)
@@ -102,21 +103,37 @@ class BlockReader:
                 while done < len(view):
                     got = handle.readinto(view[done:])
                     if not got:
-                        raise self._error(block, "ends too early")
+                        raise self.error(block, "ends too early")
                     done += got
         except FileNotFoundError:
-            raise self._error(block, "is missing") from None
+            raise self.error(block, "is missing") from None
         except OSError as error:
-            raise self._error(block, f"cannot be read ({os.strerror(error.errno or 0)})") from None
+            raise self.error(block, f"cannot be read ({os.strerror(error.errno or 0)})") from None
 
     def _through_zarr(self, block: int) -> NDArray[Any]:
         first = block * self.block_rows
         try:
             return np.asarray(self._array[first : first + self._span(block)])
         except Exception as error:  # codecs raise what they like on damaged bytes
-            raise self._error(block, f"cannot be decoded ({str(error).splitlines()[0][:80]})") from None
+            raise self.error(block, f"cannot be decoded ({str(error).splitlines()[0][:80]})") from None
 
-    def _error(self, block: int, what: str) -> StoreError:
+    def check(self, block: int) -> NDArray[Any]:
+        """Return a block's features once every byte of its file is checked, its padding and checksum included.
+
+        Raises
+        ------
+        StoreError
+            As `read` does.
+        """
+        values = self._whole(block)
+        if self._plain:
+            data = layout.chunk_file(self._store, self._layer, "features", block, len(self._shape)).read_bytes()
+            if crc32c(data[:-4]) != int.from_bytes(data[-4:], "little"):
+                raise self.error(block, "is damaged: its checksum does not agree")
+        return values
+
+    def error(self, block: int, what: str) -> StoreError:
+        """Return the error for a block, which names its pictures."""
         first = block * self.block_rows
         last = first + self._span(block) - 1
         return StoreError(

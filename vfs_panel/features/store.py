@@ -112,11 +112,16 @@ class FeatureStore:
     def index(self) -> pd.DataFrame:
         """Ids and metadata of the pictures, in the store's order."""
         try:
+            for name in ("image", *layout.CODED, "broken"):
+                if not (self._path / name / "c" / "0").exists():  # zarr would read it as zeros or empty text
+                    raise ValueError(f"{name} is missing")
             ids = self._text("image")
             columns: dict[str, NDArray[Any]] = {}
-            for name, array in sorted(self._root.arrays()):
-                if name in ("image", "broken"):
-                    continue
+            others = {"image", "broken", *map(layout.group_name, self.layers)}
+            for name in sorted({file.parent.name for file in self._path.glob("*/zarr.json")} - others):
+                array = self._root[name]
+                if not isinstance(array, zarr.Array):
+                    continue  # a layer that a killed run had not finished making
                 if name in layout.CODED:
                     meanings = np.array([*array.attrs["flag_meanings"], ""], dtype=object)
                     columns[name] = meanings[np.asarray(array[:])]
@@ -144,7 +149,23 @@ class FeatureStore:
                 f"Layer {layer!r} is not in the store {self.name}, which holds {', '.join(self.layers)}.{hint} "
                 f"To add it: vfs-panel extract … --model {self.network} --layer {layer} --out {self.path}"
             )
-        return self._root[layout.group_name(layer)]
+        try:
+            return self._root[layout.group_name(layer)]
+        except (KeyError, ValueError, OSError) as error:
+            raise self._damaged(layer, error) from None
+
+    def _array(self, layer: str, name: str) -> Any:
+        group = self._group(layer)
+        try:
+            return group[name]
+        except (KeyError, ValueError, OSError) as error:
+            raise self._damaged(layer, error) from None
+
+    def _damaged(self, layer: str, error: Exception) -> StoreError:
+        return StoreError(
+            f"The metadata of layer {layer!r} in {self.path} is damaged or missing "
+            f"({type(error).__name__}: {str(error)[:80]}). Extract the layer into a new store with --out."
+        )
 
     def spec(self, layer: str) -> FeatureSpec:
         """Return what made a layer's features.
@@ -158,10 +179,14 @@ class FeatureStore:
 
     def _reader(self, layer: str) -> BlockReader:
         if layer not in self._readers:
-            group = self._group(layer)
-            committed = np.asarray(group["committed"][:])
+            features = self._array(layer, "features")
+            committed = layout.commit_records(self._array(layer, "committed"))
+            if features.shape != (self.n_images, *self.spec(layer).grid):
+                raise self._damaged(layer, ValueError(f"features are {features.shape}"))
+            if committed.shape != (-(-self.n_images // features.chunks[0]),):
+                raise self._damaged(layer, ValueError(f"{committed.shape} commit records"))
             self._readers[layer] = BlockReader(
-                self._path, layer, group["features"], committed, self.index.index.to_numpy(object)
+                self._path, layer, features, committed, self.index.index.to_numpy(object)
             )
         return self._readers[layer]
 
@@ -205,13 +230,27 @@ class FeatureStore:
         start, stop, _ = rows.indices(self.n_images)
         return self._reader(layer).read(slice(start, max(start, stop)))
 
-    def norm2(self, layer: str) -> NDArray[np.float32]:
-        """Return the squared length of every cell, float32 (image, y, x); 0 where a block is not written."""
+    def norm2(self, layer: str, rows: slice = slice(None)) -> NDArray[np.float32]:
+        """Return the squared length of every cell, float32 (image, y, x); 0 where a block is not written.
+
+        Raises
+        ------
+        LayerError, StoreError
+            If the layer is not here, or norms are missing or damaged.
+        """
+        start, stop, _ = rows.indices(self.n_images)
+        reader, array = self._reader(layer), self._array(layer, "norm2")
+        for block in range(start // reader.block_rows, -(-stop // reader.block_rows)):
+            file = layout.chunk_file(self._path, layer, "norm2", block, 3)
+            if reader.committed[block] != layout.NOT_COMMITTED and not file.exists():  # zarr would read zeros
+                raise reader.error(block, "has lost its norms")
         try:
-            return np.asarray(self._group(layer)["norm2"][:], np.float32)
+            return np.asarray(array[start:stop], np.float32)
         except (ValueError, OSError, RuntimeError) as error:
+            ids = self.index.index
             raise StoreError(
-                f"The norms of layer {layer!r} in {self.path} are damaged ({error}). Run: vfs-panel verify {self.path}"
+                f"{self.path}: norms of layer {layer!r} are damaged, between pictures {ids[start]} and {ids[stop - 1]} "
+                f"({str(error)[:80]}). Run: vfs-panel verify {self.path}"
             ) from None
 
     def row(self, image_id: str) -> int:
@@ -251,6 +290,15 @@ class FeatureStore:
         _, height, width = spec.grid
         step_y, step_x = spec.stride_px
         return (np.arange(height) + 0.5) * step_y, (np.arange(width) + 0.5) * step_x
+
+    def _check_centres(self, layer: str) -> None:
+        for axis, expected in zip("yx", self._centres(layer), strict=True):
+            try:
+                sound = np.array_equal(self._array(layer, axis)[:], expected)
+            except (ValueError, OSError, RuntimeError):
+                sound = False
+            if not sound:
+                raise self._damaged(layer, ValueError(f"coordinate {axis}"))
 
     def dataset(self, layer: str) -> xr.Dataset:
         """Return a layer as a Dataset, read lazily: features (image, channel, y, x) and norm2 (image, y, x).

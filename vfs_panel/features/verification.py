@@ -1,4 +1,4 @@
-"""Checks every block of a store: is it written, whole, unchanged, and do its norms belong to it?"""
+"""Checks a store: is every block written, whole, unchanged, do its norms belong to it, and is the index its own?"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class VerifyReport:
 
 
 def verify(path: Path | str, *, progress: Callable[[int, int], None] | None = None) -> VerifyReport:
-    """Check every block of every layer.
+    """Check the index, and every byte of every block of every layer.
 
     Parameters
     ----------
@@ -48,36 +48,49 @@ def verify(path: Path | str, *, progress: Callable[[int, int], None] | None = No
         If there is no store, or its index cannot be read.
     """
     store = FeatureStore(path)
-    ids = [str(i) for i in store.index.index]
     bad: list[str] = []
-    spans = {layer: layout.block_slices(store.n_images, store._reader(layer).block_rows) for layer in store.layers}
-    total, done = sum(map(len, spans.values())), 0
+    if store.attrs.get("index_sha256") != layout.index_hash(store.index):
+        bad.append(f"The index of {path} (ids, domains, labels, paths) is damaged. Extract it again.")
+    blocks: dict[str, list[slice]] = {}
     for layer in store.layers:
-        written = {span.start for span in store.blocks(layer)}
-        norm2, norm_problem = None, ""
         try:
-            norm2 = store.norm2(layer)
+            blocks[layer] = layout.block_slices(store.n_images, store._reader(layer).block_rows)
+            store._check_centres(layer)
         except StoreError as error:
-            norm_problem = str(error)
-        if norm_problem:
-            bad.append(norm_problem)
-        for number, span in enumerate(spans[layer]):
-            pictures = f"pictures {ids[span.start]} to {ids[span.stop - 1]}"
-            if span.start not in written:
-                bad.append(
-                    f"Block {number} of layer {layer!r} was never written ({pictures}). Run the extraction again."
-                )
-            else:
-                try:
-                    values = store.read(layer, span).astype(np.float32)
-                    if norm2 is not None and not np.allclose(
-                        np.square(values).sum(1), norm2[span], rtol=1e-3, atol=1e-12
-                    ):
-                        bad.append(f"The norms of block {number} of layer {layer!r} do not belong to it ({pictures}).")
-                except StoreError as error:
-                    bad.append(str(error))
+            bad.append(str(error))
+    total, done = sum(map(len, blocks.values())), 0
+    for layer, spans in blocks.items():
+        for number, span in enumerate(spans):
+            bad.extend(_problems(store, layer, number, span))
             done += 1
             if progress is not None:
                 progress(done, total)
     broken = tuple(str(i) for i in store.index.index[store.index["broken"].to_numpy(bool)])
     return VerifyReport(total, store.n_images, tuple(bad), broken)
+
+
+def _problems(store: FeatureStore, layer: str, number: int, rows: slice) -> list[str]:
+    """Return what is wrong with one block, in sentences."""
+    ids = store.index.index
+    pictures = f"pictures {ids[rows.start]} to {ids[rows.stop - 1]}"
+    reader = store._reader(layer)
+    if reader.committed[number] == layout.NOT_COMMITTED:
+        return [
+            f"Block {number} of layer {layer!r} was never written, or its commit record is damaged ({pictures}). "
+            "Run the extraction again."
+        ]
+    found = []
+    values = norm2 = None
+    try:
+        values = reader.check(number)
+    except StoreError as error:
+        found.append(str(error))
+    try:
+        norm2 = store.norm2(layer, rows)
+    except StoreError as error:
+        found.append(str(error))
+    if values is not None and norm2 is not None:
+        expected = np.square(values.astype(np.float32)).sum(1)
+        if not np.allclose(expected, norm2, rtol=1e-3, atol=1e-12):
+            found.append(f"The norms of block {number} of layer {layer!r} do not belong to it ({pictures}).")
+    return found

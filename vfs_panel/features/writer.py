@@ -5,8 +5,6 @@ One writer per store: Zarr gives no lock, so the store's folder is locked where 
 
 import contextlib
 import errno
-import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -17,14 +15,14 @@ import numpy as np
 import pandas as pd
 import zarr
 from numpy.typing import NDArray
-from zarr.codecs import Crc32cCodec
+from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from vfs_panel import __version__
 from vfs_panel.errors import StoreError
 from vfs_panel.features import layout
 from vfs_panel.features.spec import FeatureSpec
 
-_COLUMNS = ("domain", "label", "split", "path")
+_DAMAGED = (KeyError, ValueError, RuntimeError)  # what zarr and its codecs raise on damaged metadata or chunks
 
 
 @contextlib.contextmanager
@@ -78,14 +76,26 @@ class StoreWriter:
             else:
                 self._create(index, block_rows, pictures)
             self._lock = _take_lock(path)
-            for leftover in path.rglob("*.partial"):  # of a writer that was killed in mid-file
-                leftover.unlink(missing_ok=True)
-            self._root = zarr.open_group(str(path), mode="r+", use_consolidated=False)
-            self.block_rows = int(self._root.attrs["block_rows"])
-            self.blocks = layout.block_slices(len(index), self.block_rows)
-            self._broken = np.asarray(self._root["broken"][:], bool)
-            for layer, spec in self.specs.items():
-                self._open_layer(layer, spec, len(index))
+            try:
+                self._open(len(index))
+            except BaseException as error:
+                self.close()  # a writer that was never made must not keep the next one out
+                if isinstance(error, _DAMAGED):
+                    raise StoreError(
+                        f"{path} is damaged ({type(error).__name__}: {str(error)[:80]}). Run: vfs-panel verify {path}"
+                    ) from None
+                raise
+
+    def _open(self, n_images: int) -> None:
+        for leftover in self.path.rglob("*.partial"):  # of a writer that was killed in mid-file
+            leftover.unlink(missing_ok=True)
+        self._root = zarr.open_group(str(self.path), mode="r+", use_consolidated=False)
+        self.block_rows = int(self._root.attrs["block_rows"])
+        self.blocks = layout.block_slices(n_images, self.block_rows)
+        self._broken = np.asarray(self._root["broken"][:], bool)
+        for layer, spec in self.specs.items():
+            self._open_layer(layer, spec, n_images)
+        self._missing = self._not_committed()
 
     def close(self) -> None:
         """Let others write the store."""
@@ -115,7 +125,7 @@ class StoreWriter:
                 "created_with": f"vfs_panel {__version__}",
                 "block_rows": block_rows,
                 "layers": [],
-                "index_sha256": _index_hash(index),
+                "index_sha256": layout.index_hash(index),
                 "pictures": pictures,
                 **self._source(),
             }
@@ -130,6 +140,7 @@ class StoreWriter:
             else:
                 _write_text(root, column, values)
         _write_plain(root, "broken", np.zeros(len(index), bool))
+        _sync_all(creating)
         os.replace(creating, self.path)
 
     def _check_same(self, index: pd.DataFrame) -> None:
@@ -145,12 +156,14 @@ class StoreWriter:
                 f"{layout.SCHEMA_VERSION}. Choose another place with --out."
             )
         for name, mine in self._source().items():
+            if name == "weights" and self._source()["weights_sha256"]:
+                continue  # the same weights may come by another way: their hash says whether they are the same
             if attrs.get(name) != mine:
                 raise StoreError(
                     f"{self.path} was made with {name.replace('_', ' ')} {str(attrs.get(name))[:60]!r}, this run has "
                     f"{mine[:60]!r}. Two runs are never mixed: choose another place with --out."
                 )
-        if attrs.get("index_sha256") != _index_hash(index):
+        if attrs.get("index_sha256") != layout.index_hash(index):
             raise StoreError(
                 f"{self.path} holds other pictures, labels or domains than this run has. "
                 "Two sets are never mixed: choose another place with --out."
@@ -158,7 +171,10 @@ class StoreWriter:
 
     def _open_layer(self, layer: str, spec: FeatureSpec, n_images: int) -> None:
         name = layout.group_name(layer)
-        if name in self._root:
+        if layer not in self._root.attrs["layers"]:
+            # A layer counts once it is listed. What stands here is of a writer that was killed while it made the layer.
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        else:
             stored = dict(self._root[name].attrs)
             if stored.get("dtype") != spec.dtype or tuple(stored.get("grid", ())) != spec.grid:
                 raise StoreError(
@@ -183,16 +199,24 @@ class StoreWriter:
             _write_plain(group, axis, (np.arange(cells) + 0.5) * size / cells, dims=(axis,), units="input pixels")
         group.create_array(
             "committed", shape=(len(self.blocks),), chunks=(1,), dtype="int64", fill_value=layout.NOT_COMMITTED,
-            dimension_names=("block",), config={"write_empty_chunks": True},
+            dimension_names=("block",), **{k: v for k, v in common.items() if k != "fill_value"},
         )  # fmt: skip
+        _sync_all(self.path / name)
         self._root.attrs["layers"] = [*self._root.attrs["layers"], layer]
+        _sync(self.path / "zarr.json")
+
+    def _not_committed(self) -> dict[str, NDArray[np.bool_]]:
+        found = {}
+        for layer in self.specs:
+            group = self._layer(layer)
+            for name in ("features", "norm2", "committed"):
+                group[name]  # KeyError, rather than a failure at the first block
+            found[layer] = layout.commit_records(group["committed"]) == layout.NOT_COMMITTED
+        return found
 
     def missing(self) -> list[int]:
         """Return the blocks that some layer still lacks, in order."""
-        lacking = np.zeros(len(self.blocks), bool)
-        for layer in self.specs:
-            lacking |= np.asarray(self._layer(layer)["committed"][:]) == layout.NOT_COMMITTED
-        return [int(i) for i in np.flatnonzero(lacking)]
+        return [int(i) for i in np.flatnonzero(np.any(list(self._missing.values()), axis=0))]
 
     def _layer(self, layer: str) -> Any:
         return self._root[layout.group_name(layer)]
@@ -217,7 +241,7 @@ class StoreWriter:
         with saying_no_space(self.path):
             for layer, values in features.items():
                 group = self._layer(layer)
-                if int(group["committed"][block]) != layout.NOT_COMMITTED:
+                if not self._missing[layer][block]:
                     continue  # an added layer fills up a store; blocks of the layers it had stay as they are
                 group["features"][rows] = values
                 group["norm2"][rows] = norm2[layer]
@@ -225,6 +249,7 @@ class StoreWriter:
                 _sync(layout.chunk_file(self.path, layer, "norm2", block, 3))
                 group["committed"][block] = layout.block_crc(values)
                 _sync(layout.chunk_file(self.path, layer, "committed", block, 1))
+                self._missing[layer][block] = False
 
     def mark_broken(self, rows: list[int]) -> None:
         """Note pictures that could not be read; their rows hold zeros and are never searched."""
@@ -232,6 +257,7 @@ class StoreWriter:
             self._broken[rows] = True
             with saying_no_space(self.path):
                 self._root["broken"][:] = self._broken
+                _sync(self.path / "broken" / "c" / "0")
 
     def finish(self) -> None:
         """Consolidate the metadata, so that the store opens with one read, also over plain https."""
@@ -241,12 +267,6 @@ class StoreWriter:
             # Consolidated metadata are not yet in the v3 specification; every reader here works without them too.
             warnings.simplefilter("ignore")
             zarr.consolidate_metadata(str(self.path))
-
-
-def _index_hash(index: pd.DataFrame) -> str:
-    columns = sorted(c for c in index.columns if c != "broken")
-    rows = [[str(v) for v in index.index]] + [[str(v) for v in index[c]] for c in columns]
-    return hashlib.sha256(json.dumps([columns, rows]).encode()).hexdigest()
 
 
 def _write_plain(
@@ -274,14 +294,15 @@ def _write_text(group: zarr.Group, name: str, values: NDArray[Any]) -> None:
         # Zarr warns that variable-length text has no v3 specification yet; it is what xarray reads and writes.
         warnings.simplefilter("ignore")
         array = group.create_array(
-            name, shape=values.shape, chunks=(max(1, len(values)),), dtype="string", dimension_names=("image",)
-        )
+            name, shape=values.shape, chunks=(max(1, len(values)),), dtype="string", dimension_names=("image",),
+            compressors=[ZstdCodec(level=1, checksum=True)], config={"write_empty_chunks": True},
+        )  # fmt: skip
         array[:] = np.array([str(v) for v in values], dtype=object)
 
 
-def _sync(file: Path) -> None:
-    """Bring a file and its folder entry to the disk, so that a commit record never outlives its data."""
-    for place in (file, file.parent):
+def _sync(*files: Path) -> None:
+    """Bring files and their folder entries to the disk, so that a commit record never outlives its data."""
+    for place in dict.fromkeys([*files, *(file.parent for file in files)]):
         if os.name == "nt" and place.is_dir():
             continue  # Windows cannot sync folders, and files only through a handle that may write
         handle = os.open(place, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
@@ -289,6 +310,11 @@ def _sync(file: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _sync_all(folder: Path) -> None:
+    """Bring all of a new folder to the disk: blocks are worth nothing if the metadata above them is lost."""
+    _sync(*folder.rglob("*"))
 
 
 def _take_lock(path: Path) -> int | None:
@@ -300,7 +326,10 @@ def _take_lock(path: Path) -> int | None:
     handle = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         os.close(handle)
         raise StoreError(f"{path} is being written by another process. Wait for it, or choose another place.") from None
+    except OSError:  # a file system without locks
+        os.close(handle)
+        return None
     return handle

@@ -160,7 +160,9 @@ def _torchvision(name: str, weights: Path | str | None, strict: bool) -> tuple[n
     if chosen is None:
         raise NetworkError(f"{name} has no published weights. Give a file with --weights FILE, or --weights random.")
     try:
-        module = models.get_model(name, weights=chosen, **extras)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of GoogLeNet's training heads, which no feature comes from
+            module = models.get_model(name, weights=chosen, **extras)
     except (OSError, RuntimeError) as error:
         reason = str(getattr(error, "reason", error)).splitlines()[0]
         raise NetworkError(
