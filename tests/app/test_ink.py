@@ -5,7 +5,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -19,6 +19,7 @@ def decoded(url: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",", 1)[1]))).convert("RGBA"))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 900), st.integers(1, 900), st.floats(0, 1), st.floats(0, 1))
 def test_canvas_and_picture_are_inverse(height: int, width: int, across: float, down: float) -> None:
     fit = Fit((height, width), 384)

@@ -1,7 +1,20 @@
 """The explorer as a test drives it: a real mouse on the canvas, and what a person would read."""
 
+import io
 import re
 from typing import Any
+
+import numpy as np
+from PIL import Image
+
+_SOURCES = """() => {
+  const plain = value => value?.length === undefined || typeof value === "string" ? value : Array.from(value, plain)
+  const found = []
+  for (const doc of Bokeh.documents) for (const model of doc._all_models.values())
+    if (model.type === "ColumnDataSource") found.push(
+      Object.fromEntries(Object.entries(model.data).map(([name, column]) => [name, plain(column)])))
+  return found
+}"""
 
 
 class ExplorerPage:
@@ -29,6 +42,8 @@ class ExplorerPage:
         self.page.goto(self.url + query)
         self.page.wait_for_selector(".vfs-canvas canvas", timeout=60_000)
         self.wait_status("^Ready")
+        self.page.wait_for_timeout(200)
+        self.blank = self._canvas()
         return self
 
     @property
@@ -70,25 +85,40 @@ class ExplorerPage:
             self.page.wait_for_timeout(100)
         raise AssertionError(f"still {before}")
 
-    def columns(self, column: str) -> list[Any]:
-        """Read a column of the figures' data that the browser holds, of every source that has it."""
-        return list(self.page.evaluate(
-            """column => { const found = []
-              for (const doc of Bokeh.documents) for (const model of doc._all_models.values())
-                if (model.type === "ColumnDataSource" && model.data[column]?.length) found.push(
-                  Object.fromEntries(Object.entries(model.data).map(([k, v]) => [k, Array.from(v)])))
-              return found }""",
-            column,
-        ))  # fmt: skip
+    def first_match(self) -> tuple[str, tuple[float, float, float, float]]:
+        """The first match's picture, and the box round its outline in pixels of its patch, once it is drawn."""
+        for _ in range(100):
+            sources = self.page.evaluate(_SOURCES)
+            tiles = next((c for c in sources if "url" in c and len(c.get("image_id", [])) > 5), None)
+            if tiles:
+                left, top, side = tiles["col"][0], tiles["row"][0], tiles["col"][1] - tiles["col"][0]
+                paths = [zip(x, y, strict=True) for c in sources if "xs" in c
+                         for x, y in zip(c["xs"], c["ys"], strict=True)
+                         if isinstance(x, list) and len(x) > 40]  # fmt: skip
+                # All outlines are one broken line; those of the first patch lie in its place.
+                inside = [(x - left, y - top) for path in paths for x, y in path
+                          if isinstance(x, int | float) and 0 <= x - left < side and 0 <= y - top < side]  # fmt: skip
+                if inside:
+                    xs, ys = zip(*inside, strict=True)
+                    return tiles["image_id"][0], (min(xs), min(ys), max(xs), max(ys))
+            self.page.wait_for_timeout(100)
+        raise AssertionError("no matches are drawn")
+
+    def wait_ink(self, least: float, most: float) -> None:
+        """Wait until such a share of the canvas is inked."""
+        for _ in range(100):
+            share = self.ink()
+            if least <= share <= most:
+                return
+            self.page.wait_for_timeout(100)
+        raise AssertionError(f"{share:.3f} of the canvas is inked, expected {least:.3f} to {most:.3f}")
 
     def ink(self) -> float:
-        """How much of the canvas's figure is orange, from 0 to 1, on the screen."""
-        import io
+        """Return the share of the canvas, above its hint, that looks other than before the first stroke."""
+        return float((np.abs(self._canvas() - self.blank).max(2) > 30).mean())
 
-        import numpy as np
-        from PIL import Image
-
+    def _canvas(self) -> Any:
+        self.page.mouse.move(900, 880)  # away, so that the brush's ring is not in the picture
         shot = self.page.locator(".vfs-canvas").screenshot()
         rgb = np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
-        orange = (rgb[..., 0] - rgb[..., 2] > 60) & (rgb[..., 0] > rgb[..., 1] + 20) & (rgb[..., 1] > 40)
-        return float(orange.mean())
+        return rgb[: int(len(rgb) * 0.88)]

@@ -35,29 +35,25 @@ def test_a_stroke_on_a_mark_finds_the_same_mark(painted: ExplorerPage, served: A
     assert "The painted picture is left out" in painted.status
     assert len(painted.matches()) == 12
     assert all("cross" in match for match in painted.matches()[:5])
-    tiles = next(c for c in painted.columns("image_id") if "rank" in c and len(c["image_id"]) == 12)
-    best, left, top = tiles["image_id"][0], tiles["col"][0], tiles["row"][0]
-    rings = next(c for c in painted.columns("xs") if len(c["xs"]) >= 12)  # the outlines of all matches
-    xs = [x for path in rings["xs"] for x in path if left <= x <= left + 160]
-    ys = [y for path, xs_ in zip(rings["ys"], rings["xs"], strict=True) if left <= xs_[0] <= left + 160 for y in path]
-    ys = [y for y in ys if top <= y <= top + 160]
-    width = (992 - 5 * 12) / 6
+    best, box = painted.first_match()
+    width = (painted.page.locator(".matcheshead").bounding_box()["width"] - 5 * 12) / 6
     x0, y0, x1, y1 = (v * width / 224 for v in served.marks["marks"][best])
-    middle = ((min(xs) + max(xs)) / 2 - left, (min(ys) + max(ys)) / 2 - top)
+    middle = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     assert x0 - 6 <= middle[0] <= x1 + 6
     assert y0 - 6 <= middle[1] <= y1 + 6
 
 
 def test_undo_redo_erase_and_clear_show_the_truth(painted: ExplorerPage) -> None:
+    painted.wait_ink(0.02, 0.3)
+    painted.page.wait_for_timeout(300)
     full, matches = painted.ink(), painted.matches()
-    assert full > 0.02
     painted.page.keyboard.press("Control+z")
     painted.wait_status("^Nothing is painted")
-    assert painted.ink() < full / 4
+    painted.wait_ink(0, 0.005)
     painted.page.keyboard.press("Control+Shift+z")
     painted.wait_status("^Exact")
     assert painted.matches() == matches
-    assert painted.ink() == pytest.approx(full, rel=0.1)
+    painted.wait_ink(full * 0.9, full * 1.1)
     painted.page.keyboard.press("e")
     painted.page.get_by_role("radio", name="Eraser", checked=True).wait_for()
     for y in range(10, 224, 24):
@@ -66,7 +62,7 @@ def test_undo_redo_erase_and_clear_show_the_truth(painted: ExplorerPage) -> None
     painted.page.keyboard.press("Control+z")
     painted.page.keyboard.press("Delete")
     painted.wait_status("^Nothing is painted")
-    assert painted.page.get_by_role("button", name="Clear the drawing").is_disabled()
+    painted.page.locator('button[aria-label^="Clear the drawing"][disabled]').wait_for()
 
 
 def test_another_layer_keeps_the_drawing(painted: ExplorerPage) -> None:
@@ -74,7 +70,7 @@ def test_another_layer_keeps_the_drawing(painted: ExplorerPage) -> None:
     painted.page.get_by_label("Layer").select_option("stage4")
     painted.wait_other_matches(before)
     assert painted.status.startswith("Exact")
-    assert painted.ink() > 0.02
+    painted.wait_ink(0.02, 0.3)
     assert "of 49 cells" in painted.page.locator(".masktext").inner_text()
 
 
@@ -87,18 +83,14 @@ def test_another_dataset_starts_anew(painted: ExplorerPage) -> None:
     assert "cross" in painted.matches()[0]
 
 
-def test_an_upload_is_searched_and_a_bad_one_keeps_the_drawing(
-    painted: ExplorerPage, served: Any, tmp_path: Path
-) -> None:
+def test_an_upload_is_searched_and_a_bad_one_keeps_the_drawing(painted: ExplorerPage, tmp_path: Path) -> None:
     bad = tmp_path / "board.heic"
     bad.write_bytes(b"no picture at all")
     painted.page.locator("input[type=file]").set_input_files(bad)
     painted.page.locator(".uploaderr").filter(has_text="board.heic could not be read.").wait_for()
-    assert painted.ink() > 0.02
+    painted.wait_ink(0.02, 0.3)
     good = tmp_path / "mine.png"
-    picture = Image.new("RGB", (224, 224), "grey")
-    folder = Path(served.url and tmp_path)
-    picture.save(folder / "mine.png")
+    Image.effect_noise((224, 224), 60).convert("RGB").save(good)
     painted.page.locator("input[type=file]").set_input_files(good)
     painted.page.locator(".id").filter(has_text="mine.png").wait_for()
     painted.stroke((80, 80), (140, 140))
@@ -124,10 +116,6 @@ def test_a_query_without_a_mouse(explorer: ExplorerPage) -> None:
     page.keyboard.press("Enter")
     explorer.wait_status("^Exact")
     assert "of 196 cells touched" in page.locator(".masktext").inner_text()
-    page.get_by_role("tab", name="Domains").focus()
-    page.keyboard.press("Escape")
-    page.locator(".matcheshead").get_by_label("Show").evaluate("e => e.blur()")
-    page.get_by_role("button", name="Shuffle").count()
     page.get_by_role("button", name="Grid").focus()
     page.keyboard.press("ArrowRight")
     page.locator(".selectedbar").filter(has_text="Match 1").wait_for()

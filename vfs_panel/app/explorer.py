@@ -49,7 +49,6 @@ class Explorer(pn.viewable.Viewer):
             part.on_trouble = session.trouble
         self._dress()
         self.state.param.watch(lambda *_: self._dress(), ["theme"])
-        session.kick()
 
     def _dress(self) -> None:
         self._root.css_classes = [*self._frame, *(["dark"] if self.state.theme == "dark" else [])]

@@ -35,7 +35,7 @@ class MatchesView:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._width_px = 992
+        self._width_px = 0  # until the browser tells it
         self._head = MatchesHead(on_do=self._do, margin=0)
         self._first = FirstSteps(on_do=self._do, margin=0)
         self._selected = SelectedBar(on_do=self._do, margin=0)
@@ -168,7 +168,8 @@ class MatchesView:
     def _redraw(self, *_: Any) -> None:
         """Draw figures anew: after a change of size, layout or theme."""
         state, outcome = self._session.state, self._session.outcome
-        self._draw_matches()
+        if state.result is not None:
+            self._draw_matches()
         self._domains_box.visible = state.tab == "domains"
         self._scores.show(width_px=self._width_px, visible=state.tab == "scores")
         self._tabs.show(tab=state.tab, enlarged=state.enlarged)
@@ -177,6 +178,8 @@ class MatchesView:
 
     def _draw_matches(self) -> None:
         state = self._session.state
+        if not self._width_px:
+            return
         grid, theme = self._layout(), theme_of(self._session)
         self._drawn_as = (grid, theme.name)
         self._grid = grid
@@ -201,6 +204,8 @@ class MatchesView:
 
     def _send_matches(self) -> None:
         state = self._session.state
+        if not self._width_px:
+            return
         grid, theme = self._layout(), theme_of(self._session)
         if (grid, theme.name) != self._drawn_as or self._live is None:
             self._draw_matches()
@@ -211,7 +216,7 @@ class MatchesView:
         """Draw or update the domains, if their tab is open."""
         state = self._session.state
         result = state.result
-        if result is None or state.tab != "domains":
+        if result is None or state.tab != "domains" or not self._width_px:
             return
         theme = theme_of(self._session)
         # The axis holds its range within a session and widens only when the pen is up.

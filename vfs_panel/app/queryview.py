@@ -188,6 +188,8 @@ class QueryView:
             rgb, geometry, grid = session.picture_rgb(), session.geometry(), session.grid()
         except (VFSError, ImageError):
             return
+        if not session.canvas_known:
+            return  # drawn once, in the right size, as soon as the browser tells it
         size, theme = session.canvas_px, theme_of(session)
         columns = {
             **picture_columns(rgb, size, background=theme.inset),

@@ -27,7 +27,7 @@ class ScoresView:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._width_px, self._visible = 992, False
+        self._width_px, self._visible = 0, False
         self._tools = ScoreTools(on_do=self._do, margin=0)
         self._bars_pane, self._range_pane = bare_pane(), bare_pane()
         self._rows: ScoreRows | None = None
@@ -73,7 +73,7 @@ class ScoresView:
     def update(self) -> None:
         """Bring the figures up to date, if they are seen."""
         result = self._session.state.result
-        if not self._visible or result is None:
+        if not self._visible or result is None or not self._width_px:
             return
         theme = theme_of(self._session)
         self._draw_bars(result, theme)

@@ -45,7 +45,7 @@ class Session:
         self.state = SearchState()
         self.outcome: Outcome | None = None
         self.query: RegionQuery | None = None
-        self.canvas_px = 384
+        self.canvas_px, self.canvas_known = 384, False  # until the browser tells its width
         self.on_publish: list[Publish] = []
         self.on_resize: list[Callable[[], None]] = []
         self.picture_px = (1, 1)
@@ -54,7 +54,17 @@ class Session:
         self._document: Any = None
         self._last_good: tuple[str, str, str] | None = None
         self._uploading: dict[str, list[bytes]] = {}
-        self.open_dataset(next(iter(self.sources)), layer=layer)
+        self.open_dataset(self._first_built(), layer=layer)
+
+    def _first_built(self) -> str:
+        """Return the first source whose features are there, or else the first."""
+        for name, source in self.sources.items():
+            try:
+                shared.store_of(source, next(iter(source.networks)))
+            except VFSError:
+                continue
+            return name
+        return next(iter(self.sources))
 
     # --- what is open -------------------------------------------------------------------------------------------
 
@@ -275,8 +285,8 @@ class Session:
 
     def set_canvas(self, side_px: int) -> None:
         """Set the side of the square canvas, in CSS pixels."""
-        if 64 <= side_px <= 2000 and side_px != self.canvas_px:
-            self.canvas_px = side_px
+        if 64 <= side_px <= 2000 and (side_px != self.canvas_px or not self.canvas_known):
+            self.canvas_px, self.canvas_known = side_px, True
             self.state.param.trigger("drawn")
             for relay in self.on_resize:
                 relay()
@@ -398,6 +408,8 @@ class Session:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def guarded() -> None:
+            if done.done():
+                return
             try:
                 with pn.io.hold(document):
                     change()
@@ -410,8 +422,12 @@ class Session:
         if document is not None and document.session_context is not None:
             if document.session_context.destroyed:
                 return
-            document.add_next_tick_callback(guarded)
-            await asyncio.wait([done], timeout=10)
+            # While a page loads, a callback may get lost; it is asked for again, and runs once.
+            for _ in range(20):
+                document.add_next_tick_callback(partial(guarded))
+                await asyncio.wait([done], timeout=0.5)
+                if done.done():
+                    break
         else:
             guarded()
 
@@ -421,6 +437,8 @@ class Session:
         if (job.layer, job.picture, job.upload) != (state.layer, state.picture, state.upload):
             return  # of something that is no longer open
         changes: dict[str, Any] = {"status": outcome.status, "problem": None}
+        if state.result is None and outcome.problem is not None:
+            changes["status"] = Status(outcome.status.lead, f"{outcome.problem.title}.")
         if outcome.problem is not None:
             problem = outcome.problem
             changes["problem"] = Problem(problem.title, problem.text, problem.command, self._back(), problem.status)
