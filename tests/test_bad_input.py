@@ -217,11 +217,12 @@ def catalog_name_unknown(at: Ground) -> list[str]:
     return ["catalog", "show", "fotos"]
 
 
-def no_space_for_features(at: Ground) -> list[str]:
-    def full(_file: Path) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+def _full_disk(_handle: int) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
-    at.patch.setattr("vfs_panel.features.writer._sync", full)
+
+def no_space_for_features(at: Ground) -> list[str]:
+    at.patch.setattr("os.fsync", _full_disk)
     return at.extract()
 
 
@@ -335,11 +336,8 @@ def test_an_unreadable_entry_takes_no_other_down(tmp_path: Path, capsys: pytest.
 
 
 def test_a_half_written_store_is_finished_by_the_same_command(ground: Ground) -> None:
-    def stop(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vfs_panel.features.writer._sync", stop)
+        patch.setattr("os.fsync", _full_disk)
         assert run(ground.extract()) == 2
     assert run(["verify", str(ground.folder / "new.zarr")]) == 2
     assert run(ground.extract()) == 0

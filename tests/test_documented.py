@@ -1,5 +1,8 @@
 """Every setting, command, option and catalog field is explained where people look for it."""
 
+import re
+import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -62,3 +65,27 @@ def test_catalog_fields(part: type[Part]) -> None:
 
 def test_the_template_shows_a_sound_entry() -> None:
     assert yaml.safe_load(TEMPLATE)["template"] is True
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_code_of_the_readme_runs(
+    picture_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(picture_folder, tmp_path / "pictures")
+    monkeypatch.chdir(tmp_path)
+    (code,) = _blocks("python")
+    exec(compile(code, "README.md", "exec"), {})
+    assert "photo/cat" in capsys.readouterr().out
+
+
+def test_the_commands_of_the_readme_exist() -> None:
+    lines = [line for block in _blocks("sh") for line in block.splitlines() if line.startswith("vfs-panel ")]
+    assert len(lines) > 5
+    for line in lines:
+        words = shlex.split(line, comments=True)[1:]
+        path = tuple(words[:2]) if tuple(words[:2]) in COMMANDS else tuple(words[:1])
+        known = {option for parameter in COMMANDS[path].params for option in parameter.opts}  # type: ignore[attr-defined]
+        assert {word for word in words if word.startswith("-")} <= known, line

@@ -63,13 +63,12 @@ def test_killed_and_started_again_it_gives_the_same(kept_store: Path, picture_fo
     program = (
         "import os, signal\n"
         "from vfs_panel.cli import main\n"
-        "from vfs_panel.features import writer\n"
-        "sync, calls = writer._sync, []\n"
-        "def dying(file):\n"
-        "    calls.append(file)\n"
-        "    if len(calls) == 8: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    sync(file)\n"
-        "writer._sync = dying\n"
+        "from vfs_panel.features.writer import StoreWriter\n"
+        "write = StoreWriter.write_block\n"
+        "def dying(self, block, *rest):\n"
+        "    if block == 2: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    write(self, block, *rest)\n"
+        "StoreWriter.write_block = dying\n"
         "main()\n"
     )
     arguments = _arguments(picture_folder, out, "--layer", "stage3")
@@ -77,9 +76,23 @@ def test_killed_and_started_again_it_gives_the_same(kept_store: Path, picture_fo
         patch.setenv("VFS_BLOCK_MB", "0.16")
         killed = subprocess.run([sys.executable, "-c", program, *arguments], check=False, capture_output=True)
         assert killed.returncode == -signal.SIGKILL
-        assert not open_store(out).complete("stage3")
+        assert len(open_store(out).blocks("stage3")) == 2  # of four
         again = subprocess.run([sys.executable, "-m", "vfs_panel.cli", *arguments], check=False)
     assert again.returncode == 0
     mine, whole = open_store(out), open_store(kept_store)
     for layer in ("stage3", "stage4"):
         np.testing.assert_array_equal(mine.read(layer, slice(0, 12)), whole.read(layer, slice(0, 12)))
+
+
+def test_ctrl_c_says_how_to_go_on(picture_folder: Path, tmp_path: Path) -> None:
+    program = (
+        "import os, signal\n"
+        "from vfs_panel.cli import main\n"
+        "from vfs_panel.features.writer import StoreWriter\n"
+        "StoreWriter.write_block = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
+        "main()\n"
+    )
+    arguments = _arguments(picture_folder, tmp_path / "f.zarr")
+    stopped = subprocess.run([sys.executable, "-c", program, *arguments], check=False, capture_output=True, text=True)
+    assert stopped.returncode == 130
+    assert stopped.stderr.splitlines() == ["Stopped. The same command goes on where it was."]

@@ -18,6 +18,7 @@ import pytest
 from vfs_panel.cli.serving import free_port, origins
 from vfs_panel.errors import ServeError
 
+ROOT = Path(__file__).parents[2]
 START_S = 20.0  # a second start takes 4 s; this leaves room for a busy machine
 
 
@@ -96,3 +97,22 @@ def test_the_demo_is_served(served: tuple[subprocess.Popen[str], str]) -> None:
     assert program.returncode == 130
     assert "Traceback" not in errors
     assert errors.splitlines()[-1].startswith("Stopped.")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_panel_serves_the_app(demo_cache: Path) -> None:
+    port = free_port(0, "localhost")
+    with subprocess.Popen(
+        [sys.executable, "-m", "panel", "serve", str(ROOT / "apps" / "explore.py"), "--port", str(port)],
+        env=os.environ | {"VFS_CACHE_DIR": str(demo_cache)},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stderr is not None
+        for line in program.stderr:
+            if "app running at" in line:
+                break
+        with urllib.request.urlopen(f"http://localhost:{port}/explore", timeout=60) as page:
+            assert "<title>vfs_panel</title>" in page.read().decode()
+        program.terminate()
