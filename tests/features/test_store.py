@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 
 from vfs_panel.errors import LayerError, QueryError, StoreError
 from vfs_panel.features import FeatureStore, open_store, store_from_arrays, verify
@@ -185,6 +188,16 @@ def test_a_sound_store_verifies(store: FeatureStore) -> None:
     report = verify(store.path, progress=lambda done, total: calls.append((done, total)))
     assert report.ok
     assert calls[-1] == (report.n_blocks, report.n_blocks)
+
+
+@given(cells=st.integers(1, 40), input_px=st.integers(40, 600))
+@settings_of_hypothesis(max_examples=12, deadline=None)
+def test_every_grid_and_input_size_verifies(
+    tmp_path_factory: pytest.TempPathFactory, cells: int, input_px: int
+) -> None:
+    out = tmp_path_factory.mktemp("grids") / "s.zarr"
+    store = store_from_arrays({"a": np.ones((2, 1, cells, 13))}, out=out, input_px=(input_px, 224))
+    assert verify(store.path).bad == ()
 
 
 def test_half_written_blocks_are_left_out(store: FeatureStore) -> None:

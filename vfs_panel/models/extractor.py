@@ -46,7 +46,8 @@ class Extractor:
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
-            network.module.to(device)
+            # Convolutions on a CPU run up to twice as fast on channels-last memory; shapes and names stay the same.
+            network.module.to(device).to(memory_format=torch.channels_last)
         except (RuntimeError, AssertionError) as error:
             raise NetworkError(f"{network.name} cannot go to device {device!r}: {str(error).splitlines()[0]}") from None
         self.device = torch.device(device)
@@ -71,7 +72,7 @@ class Extractor:
     def _run(self, batch: Tensor) -> dict[str, Tensor]:
         """Return the layers' outputs, as the network gives them; nothing of the pass is kept."""
         self._outputs.clear()
-        run(self.network, batch.to(self.device))
+        run(self.network, batch.to(self.device, memory_format=torch.channels_last))
         outputs = dict(self._outputs)
         self._outputs.clear()
         for layer in self._layers:
