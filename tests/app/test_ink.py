@@ -26,8 +26,8 @@ def test_canvas_and_picture_are_inverse(height: int, width: int, across: float, 
     x, y = across * width, down * height
     at = fit.to_canvas((x, y, x, y))
     assert fit.to_picture(*at[:2]) == pytest.approx((x, y), abs=1e-6)
-    assert 0 <= at[0] <= 384 + 1e-6
-    assert 0 <= at[1] <= 384 + 1e-6
+    assert -1e-6 <= at[0] <= 384 + 1e-6
+    assert -1e-6 <= at[1] <= 384 + 1e-6
 
 
 @pytest.mark.parametrize("picture_px", [(224, 224), (200, 320), (320, 200)])

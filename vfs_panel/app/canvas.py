@@ -29,7 +29,6 @@ _ERASER = "#FFFFFF"
 # Bokeh's tool tells Python only at the end of a stroke. This sends the same data during it, throttled.
 _ON_PAN = """
 const now = performance.now()
-cds._vfs_down = true
 if (now - (cds._vfs_at ?? 0) < every_ms) return
 cds._vfs_at = now
 cds.setv({data: cds.data}, {check_eq: false})
@@ -37,14 +36,21 @@ cds.setv({data: cds.data}, {check_eq: false})
 # The last points, and only then the word that the stroke is over: both go the same way, so the order holds.
 _ON_PAN_END = """
 setTimeout(() => {
-  cds._vfs_down = false
+  const {xs, ys} = cds.data
+  if (xs.length) cds._vfs_done = [xs[0][0], ys[0][0], xs[0].length].join()
   cds.setv({data: cds.data}, {check_eq: false})
   pen.data = {ended: [(pen.data.ended[0] ?? 0) + 1], x: [NaN], y: [NaN]}
 }, 0)
 """
 _ON_TAP = "pen.data = {ended: [(pen.data.ended[0] ?? 0) + 1], x: [cb_obj.x], y: [cb_obj.y]}"
-# The stroke is shown until its ink is there; a stroke begun meanwhile is not touched.
-_ON_INKED = "setTimeout(() => { if (!cds._vfs_down) cds.data = {...cds.data, xs: [], ys: []} }, 60)"
+# The stroke is shown until its ink is there. Bokeh runs these scripts a little later and in any order, so the finished
+# stroke is known by its points: one begun meanwhile is not touched.
+_ON_INKED = """
+setTimeout(() => {
+  const {xs, ys} = cds.data
+  if (xs.length && [xs[0][0], ys[0][0], xs[0].length].join() === cds._vfs_done) cds.data = {...cds.data, xs: [], ys: []}
+}, 60)
+"""
 
 
 class Canvas:
@@ -92,7 +98,9 @@ class Canvas:
 
     def ink(self, url: str) -> None:
         """Show the ink of all strokes, and take the finished stroke away."""
-        self.send({"ink": {"col": [0], "row": [0], "url": [url]}})
+        # Nothing is no picture at all: an earlier ink that the browser decodes late would come back over an empty one.
+        columns: Columns = {"col": [0], "row": [0], "url": [url]}
+        self.send({"ink": columns if url != NO_INK else {"col": [], "row": [], "url": []}})
         for _glyph, inked in self._handles:
             inked.data = {"n": [inked.data["n"][0] + 1]}
 

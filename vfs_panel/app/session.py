@@ -356,6 +356,8 @@ class Session:
     def kick(self) -> None:
         """Search for what is drawn now, as soon as the search that runs is done; those in between are left out."""
         self._wanted += 1
+        if not self.canvas_known:
+            return  # what is sent to a page that still loads may get lost: it asks by telling its width
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # nobody to wait for: a script, or a test
