@@ -37,18 +37,18 @@ cds.setv({data: cds.data}, {check_eq: false})
 _ON_PAN_END = """
 setTimeout(() => {
   const {xs, ys} = cds.data
-  if (xs.length) cds._vfs_done = [xs[0][0], ys[0][0], xs[0].length].join()
+  if (xs.length) cds._vfs_done = [xs[0][0], ys[0][0]].join()
   cds.setv({data: cds.data}, {check_eq: false})
   pen.data = {ended: [(pen.data.ended[0] ?? 0) + 1], x: [NaN], y: [NaN]}
 }, 0)
 """
 _ON_TAP = "pen.data = {ended: [(pen.data.ended[0] ?? 0) + 1], x: [cb_obj.x], y: [cb_obj.y]}"
 # The stroke is shown until its ink is there. Bokeh runs these scripts a little later and in any order, so the finished
-# stroke is known by its points: one begun meanwhile is not touched.
+# stroke is known by its first point: one begun meanwhile is not touched.
 _ON_INKED = """
 setTimeout(() => {
   const {xs, ys} = cds.data
-  if (xs.length && [xs[0][0], ys[0][0], xs[0].length].join() === cds._vfs_done) cds.data = {...cds.data, xs: [], ys: []}
+  if (xs.length && [xs[0][0], ys[0][0]].join() === cds._vfs_done) cds.data = {...cds.data, xs: [], ys: []}
 }, 60)
 """
 
@@ -93,16 +93,18 @@ class Canvas:
     def set_stroke(self, width_px: float, mode: str) -> None:
         """Set the width, in canvas pixels, and the kind of the next stroke."""
         self._stroke = (width_px, mode)
-        for glyph, _inked in self._handles:
-            self._style(glyph)
+        with pn.io.hold():
+            for glyph, _inked in self._handles:
+                self._style(glyph)
 
     def ink(self, url: str) -> None:
         """Show the ink of all strokes, and take the finished stroke away."""
         # Nothing is no picture at all: an earlier ink that the browser decodes late would come back over an empty one.
         columns: Columns = {"col": [0], "row": [0], "url": [url]}
         self.send({"ink": columns if url != NO_INK else {"col": [], "row": [], "url": []}})
-        for _glyph, inked in self._handles:
-            inked.data = {"n": [inked.data["n"][0] + 1]}
+        with pn.io.hold():  # by Panel's way to the browser: by Bokeh's own it could overtake the figure
+            for _glyph, inked in self._handles:
+                inked.data = {"n": [inked.data["n"][0] + 1]}
 
     def _style(self, glyph: Any) -> None:
         width, mode = self._stroke

@@ -6,7 +6,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import panel as pn
 import param
 from panel.custom import JSComponent
 
@@ -51,8 +50,7 @@ class Part(JSComponent):
     def _handle_msg(self, msg: Any) -> None:
         if isinstance(msg, dict) and isinstance(msg.get("do"), str) and self.on_do is not None:
             try:
-                with pn.io.hold():  # one message to the browser, in order
-                    self.on_do(msg)
+                self.on_do(msg)
             except VFSError as error:
                 if self.on_trouble is not None:
                     self.on_trouble(str(error))

@@ -197,8 +197,8 @@ class QueryView:
         }
         if self._shown_figure != (size,):
             self._shown_figure = (size,)
-            self._canvas_pane.object = self._canvas.figure(size, {**columns, **no_ink()})
             self._style_stroke()
+            self._canvas_pane.object = self._canvas.figure(size, {**columns, **no_ink()})
         else:
             self._canvas.send(columns)
             if any(event.name in ("dataset", "picture", "upload") for event in events):

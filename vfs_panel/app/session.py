@@ -413,8 +413,7 @@ class Session:
             if done.done():
                 return
             try:
-                with pn.io.hold(document):
-                    change()
+                change()  # not in `pn.io.hold`: a callback that is asked for in it, as by Live, may get lost
             except Exception:  # a view that fails must not stop the search
                 logger.exception("The views could not follow a search")
             finally:
