@@ -104,3 +104,11 @@ def test_one_picture_is_the_same_as_in_a_batch() -> None:
     assert one.dims == ("channel", "y", "x")
     assert one["x"].values.tolist() == [1, 3, 5, 7, 9, 11, 13, 15]
     np.testing.assert_allclose(one, batch[1].numpy(), atol=1e-6)
+
+
+def test_features_of_a_layer_it_was_not_made_for() -> None:
+    with (
+        Extractor(load_network(Net(), preprocessing=SMALL), ["conv"], device="cpu") as extractor,
+        pytest.raises(LayerError, match="gives conv, not 'relu'"),
+    ):
+        extractor.features(np.zeros((20, 18, 3), np.uint8), "relu")

@@ -11,7 +11,9 @@ from torch import nn
 from torchvision import models
 
 from vfs_panel.errors import NetworkError
-from vfs_panel.models import load_network, network_names
+from vfs_panel.images.preprocessing import Preprocessing
+from vfs_panel.models import load_network, network_names, zoo
+from vfs_panel.models.demo_network import DemoNet
 from vfs_panel.models.zoo import weights_hash
 
 
@@ -114,23 +116,75 @@ def test_weights_that_do_not_fit_are_listed(tmp_path: Path) -> None:
     assert load_network(nn.Conv2d(1, 1, 3), weights=tmp_path / "w.pth", strict=False).weights == "w.pth"
 
 
+def test_what_a_file_leaves_out_is_the_same_each_time(tmp_path: Path) -> None:
+    # Else a store made with it could be neither continued nor searched with another picture.
+    state = load_network("squeezenet1_1", weights="random").module.state_dict()
+    torch.save({k: v + 1 for k, v in state.items() if k.startswith("features")}, tmp_path / "backbone.pth")
+    with pytest.raises(NetworkError, match=r"classifier\.1\.weight is missing.*--no-strict"):
+        load_network("squeezenet1_1", weights=tmp_path / "backbone.pth")
+    once, again = (load_network("squeezenet1_1", weights=tmp_path / "backbone.pth", strict=False) for _ in range(2))
+    assert once.weights_sha256 == again.weights_sha256
+    torch.testing.assert_close(once.module.state_dict()["features.0.bias"], state["features.0.bias"] + 1)
+
+
+def test_a_file_of_another_network_is_refused_though_it_need_not_fit(tmp_path: Path) -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    torch.save({"foo": torch.zeros(2), "1.num_batches_tracked": torch.tensor(7)}, tmp_path / "w.pth")
+    with pytest.raises(NetworkError, match="does not fit Sequential"):
+        load_network(net, weights=tmp_path / "w.pth", strict=False)
+
+
+def test_the_demo_network_has_as_many_classes_as_its_weights(tmp_path: Path) -> None:
+    torch.save(DemoNet(5).state_dict(), tmp_path / "w.pt")
+    network = load_network("vfs-demo", weights=tmp_path / "w.pt")
+    assert network.module.state_dict()["head.weight"].shape == (5, 160)
+
+
+def test_bundled_weights_that_are_gone_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zoo, "WEIGHTS_FOLDER", tmp_path)
+    with pytest.raises(NetworkError, match=r"bundled weights .*vfs_demo_class\.pt are missing.*Install"):
+        load_network("vfs-demo-class")
+
+
+def test_a_loaded_network_takes_another_preprocessing_but_no_other_weights() -> None:
+    network = load_network("vfs-demo")
+    assert load_network(network) is network
+    small = Preprocessing(resize_px=None, crop_px=(64, 64))
+    changed = load_network(network, preprocessing=small)
+    assert (changed.preprocessing, changed.module) == (small, network.module)
+    assert network.preprocessing != small
+    with pytest.raises(NetworkError, match=r"vfs-demo is loaded already, with weights vfs_demo\.pt"):
+        load_network(network, weights="random")
+
+
 class Evil:
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return os.mkdir, ("/tmp/vfs-panel-must-not-exist",)
 
 
-def test_no_code_comes_out_of_a_file(tmp_path: Path) -> None:
-    (tmp_path / "w.pth").write_bytes(pickle.dumps(Evil()))
-    with pytest.raises(NetworkError, match=r"refused|cannot be read"):
+@pytest.mark.parametrize("zipped", [False, True])
+def test_no_code_comes_out_of_a_file(tmp_path: Path, zipped: bool) -> None:
+    if zipped:
+        torch.save({"head.weight": Evil()}, tmp_path / "w.pth")
+    else:
+        (tmp_path / "w.pth").write_bytes(pickle.dumps(Evil(), protocol=2))
+    with pytest.raises(NetworkError, match="refused: it holds code"):
         load_network("vfs-demo", weights=tmp_path / "w.pth")
     assert not Path("/tmp/vfs-panel-must-not-exist").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"not weights at all", pickle.dumps([1, 2])])
+@pytest.mark.parametrize("content", [b"", b"not weights at all", b"<html>404</html>", pickle.dumps([1, 2])])
 def test_what_holds_no_weights_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "w.pth").write_bytes(content)
-    with pytest.raises(NetworkError, match=r"w\.pth"):
+    with pytest.raises(NetworkError, match=r"w\.pth") as caught:
         load_network("vfs-demo", weights=tmp_path / "w.pth")
+    assert "code" not in str(caught.value)
+
+
+def test_a_whole_network_in_a_file_holds_code(tmp_path: Path) -> None:
+    torch.save(nn.Linear(2, 2), tmp_path / "w.pth")
+    with pytest.raises(NetworkError, match="refused: it holds code"):
+        load_network(nn.Linear(2, 2), weights=tmp_path / "w.pth")
 
 
 def test_unknown_names_get_a_hint() -> None:

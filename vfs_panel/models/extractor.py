@@ -116,7 +116,14 @@ class Extractor:
         Returns
         -------
         DataArray (channel, y, x), float32; y and x are the cells' centres in input pixels.
+
+        Raises
+        ------
+        LayerError
+            If the extractor was not made for this layer.
         """
+        if layer not in self.grids:
+            raise LayerError(f"This extractor gives {', '.join(self.grids)}, not {layer!r}. Name it when making one.")
         batch = torch.from_numpy(self.network.preprocessing.array(rgb))[None]
         values = self(batch)[layer][0].numpy()
         centres = {

@@ -7,7 +7,7 @@ import re
 import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -84,13 +84,14 @@ def load_network(
 
     Parameters
     ----------
-    model : one of `network_names()`, any nn.Module, or a Network, which is returned as it is.
+    model : one of `network_names()`, any nn.Module, or a Network, which keeps its weights.
     weights : a file of weights (a state dict; loaded with `weights_only=True`, so no code comes out of it); the name of
         published weights, such as "IMAGENET1K_V2"; "random" for an untrained network, always the same one; None for
         the best published weights, downloaded once by torchvision, or for the weights a given module has.
-    strict : whether the file must hold all weights of the network and no others.
+    strict : whether the file must hold all weights of the network and no others. What a file leaves out of a network
+        known by name is untrained, and the same each time.
     preprocessing : by default that of the published weights, also for a file that has kept its published name, such as
-        resnet50-0676ba61.pth; for a given module, ImageNet's: shorter side to 256, centre crop 224.
+        resnet50-0676ba61.pth; for a given module, ImageNet's: shorter side to 256, centre crop 224; a Network's own.
 
     Raises
     ------
@@ -98,7 +99,12 @@ def load_network(
         If the name is not known, or the weights cannot be had, read, or do not fit.
     """
     if isinstance(model, Network):
-        return model
+        if weights is not None:
+            raise NetworkError(
+                f"{model.name} is loaded already, with weights {model.weights}. To use {weights}, give the network's "
+                "name or its module instead."
+            )
+        return model if preprocessing is None else replace(model, preprocessing=preprocessing)
     if isinstance(model, nn.Module):
         label = "given"
         if weights is not None:
@@ -124,11 +130,16 @@ def _seeded(make: Any) -> nn.Module:
 
 
 def _bundled(name: str, weights: Path | str | None, strict: bool) -> tuple[nn.Module, Preprocessing, str]:
-    module = _seeded(demo_network.DemoNet)
     if weights == RANDOM:
-        return module, _DEMO_PREPROCESSING, RANDOM
+        return _seeded(demo_network.DemoNet), _DEMO_PREPROCESSING, RANDOM
     file = Path(weights) if weights is not None else WEIGHTS_FOLDER / BUNDLED[name]
-    return module, _DEMO_PREPROCESSING, _load_file(module, file, name, strict=strict)
+    if weights is None and not file.exists():
+        raise NetworkError(f"The bundled weights {file} are missing. Install vfs_panel again, or use --weights FILE.")
+    content = _read_file(file)
+    head = (_state_dict(content, {}) or {}).get("head.weight")
+    classes = len(head) if head is not None and head.ndim == 2 else demo_network.CLASSES
+    module = _seeded(partial(demo_network.DemoNet, classes))
+    return module, _DEMO_PREPROCESSING, _fill(module, content, file, name, strict=strict)
 
 
 def _torchvision(name: str, weights: Path | str | None, strict: bool) -> tuple[nn.Module, Preprocessing, str]:
@@ -154,7 +165,7 @@ def _torchvision(name: str, weights: Path | str | None, strict: bool) -> tuple[n
             raise NetworkError(
                 f"There is no weights file {weights}, and {name} has no such published weights ({known})."
             )
-        module: nn.Module = models.get_model(name, weights=None, **extras)
+        module = _seeded(partial(models.get_model, name, weights=None, **extras))
         return module, made_for, _load_file(module, Path(weights), name, strict=strict)
     chosen = published[str(weights)] if weights is not None else default
     if chosen is None:
@@ -187,32 +198,44 @@ def _published_preprocessing(weights: Any) -> Preprocessing:
 
 def _load_file(module: nn.Module, file: Path, name: str, *, strict: bool) -> str:
     """Load weights into a network and return the file's name."""
+    return _fill(module, _read_file(file), file, name, strict=strict)
+
+
+def _read_file(file: Path) -> Any:
+    """Return what a file of weights holds; nothing in it is run."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickles that are refused just after
-            content = torch.load(file, map_location="cpu", weights_only=True)
+            return torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise NetworkError(f"There is no weights file {file}.") from None
     except pickle.UnpicklingError as error:
-        detail = "it holds code, not only weights" if "Unsupported" in str(error) else "it is no file of weights"
+        # PyTorch names the refused import as a pickle's GLOBAL; of anything else it finds an operand it does not know.
+        detail = "it holds code, not only weights" if "GLOBAL" in str(error) else "it is no file of weights"
         raise NetworkError(
             f"Weights file {file} was refused: {detail}. Save a state dict: torch.save(net.state_dict(), FILE)."
         ) from None
     except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
         words = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
         raise NetworkError(f"Weights file {file} cannot be read: {words}.") from None
+
+
+def _fill(module: nn.Module, content: Any, file: Path, name: str, *, strict: bool) -> str:
+    """Copy a file's weights into a network and return the file's name."""
     own = module.state_dict()
     state = _state_dict(content, own)
     if state is None:
         raise NetworkError(f"Weights file {file} holds {type(content).__name__}, expected a state dict of tensors.")
-    missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
+    # Batch counters are no weights: old files lack them, and they alone make no file fit.
+    needed = [k for k in own if not k.endswith("num_batches_tracked")]
+    missing = [k for k in needed if k not in state]
     unexpected = [k for k in state if k not in own]
     shaped = [
         f"{k} is {tuple(state[k].shape)}, expected {tuple(v.shape)}"
         for k, v in own.items()
         if k in state and isinstance(v, Tensor) and state[k].shape != v.shape
     ]
-    fitting = len(own) - len(missing) - len(shaped)
+    fitting = len(needed) - len(missing) - len(shaped)
     if shaped or (strict and (missing or unexpected)) or fitting <= 0:
         problems = [
             *shaped[:2],
