@@ -35,3 +35,11 @@ class CatalogError(VFSError):
 
 class ServeError(VFSError):
     """A server that cannot start, for example because its port is taken."""
+
+
+class BenchError(VFSError):
+    """A benchmark that cannot run here, or whose contestants do not agree."""
+
+
+class SearchCancelled(VFSError):  # noqa: N818 - nothing went wrong
+    """A search that was told to stop before it was done."""

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     memory_mb: float | None = Field(
         default=None, gt=0, description="Memory that one engine may hold, in MB; by default half of what is free."
     )
+    scheduler: str | None = Field(
+        default=None, description="Address of a Dask scheduler whose workers search, such as tcp://host:8786."
+    )
     max_upload_mb: float = Field(default=20.0, gt=0, description="Largest picture file that the app takes, in MB.")
 
 

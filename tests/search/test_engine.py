@@ -1,14 +1,20 @@
 """Exact search over a store, in memory and from disk."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import zarr
 
-from vfs_panel.errors import QueryError
-from vfs_panel.features import FeatureStore, store_from_arrays
-from vfs_panel.search import RegionQuery, RegionSearch, kernels, result
+from vfs_panel.errors import QueryError, SearchCancelled, StoreError
+from vfs_panel.features import FeatureStore, layout, open_store, store_from_arrays
+from vfs_panel.search import RegionQuery, RegionSearch, kernels, result, tiers
+from vfs_panel.search.ask import Answer, Ask
+from vfs_panel.search.together import Together
 
 N, SHAPE = 40, (12, 6, 7)  # pictures; channel, y, x
 
@@ -81,7 +87,9 @@ def test_from_disk_is_the_same_as_from_memory(engine: RegionSearch, store: Featu
     assert "from disk" in streamed.tier
     assert "in memory" in engine.tier
     a, b = engine.search(query, k=15, per_image=2), streamed.search(query, k=15, per_image=2)
-    assert a.drop_vars("mask").equals(b.drop_vars("mask"))
+    for name in ("score", "image_id", "y", "x"):
+        np.testing.assert_array_equal(a[name], b[name])
+    np.testing.assert_allclose(a["image_score"], b["image_score"], atol=a.attrs["bound"] + b.attrs["bound"])
     assert (engine.heat_map(query, "p11") == streamed.heat_map(query, "p11")).all()
 
 
@@ -173,3 +181,187 @@ def test_scale_of_the_features_does_not_matter(tmp_path: Path, features: np.ndar
         found.append(small.search(small.query("p03", weights), k=N)["score"].values)
     np.testing.assert_allclose(found[1], found[0], atol=1e-6)
     np.testing.assert_allclose(found[2], found[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("scan", ["float32", "bfloat16", "int8"])
+def test_every_way_to_hold_features_gives_the_same_matches(
+    engine: RegionSearch, store: FeatureStore, query: RegionQuery, scan: str
+) -> None:
+    other = RegionSearch(store, "layer", device="cpu,cpu,cpu", scan=scan)  # three shards
+    assert other.scan == scan
+    for options in ({"k": 15, "per_image": 2}, {"k": 9, "unique": "label"}, {"k": 500}, {"compatible": True}):
+        a, b = engine.search(query, **options), other.search(query, **options)
+        for name in ("score", "image_id", "y", "x", "label"):
+            np.testing.assert_array_equal(a[name], b[name])
+
+
+def test_several_queries_in_one_pass_are_each_on_their_own(engine: RegionSearch, weights: np.ndarray) -> None:
+    queries = [engine.query(f"p{i:02d}", np.roll(weights, i % 3, 1)) for i in range(6)]
+    together = engine.search_many(queries, k=7)
+    for query, found in zip(queries, together, strict=True):
+        alone = engine.search(query, k=7)
+        for name in ("score", "image_id", "y", "x"):
+            np.testing.assert_array_equal(found[name], alone[name])
+        np.testing.assert_allclose(found["image_score"], alone["image_score"], atol=1e-6)
+    assert engine.search_many([]) == []
+
+
+def test_threads_that_ask_at_once_share_a_pass(store: FeatureStore, weights: np.ndarray) -> None:
+    engine = RegionSearch(store, "layer", device="cpu")
+    passes: list[int] = []
+    answers = engine._backend.answers
+
+    def counted(asks: list[Ask]) -> list[Answer]:
+        passes.append(len(asks))
+        time.sleep(0.05)
+        return answers(asks)
+
+    engine._together = Together(counted)
+    queries = [engine.query(f"p{i:02d}", weights) for i in range(12)]
+    with ThreadPoolExecutor(12) as pool:
+        found = list(pool.map(lambda query: engine.search(query, k=5), queries))
+    assert sum(passes) == 12
+    assert len(passes) <= 4  # the first one goes alone, the others wait for it
+    for query, result_ in zip(queries, found, strict=True):
+        np.testing.assert_array_equal(result_["image_id"], engine.search(query, k=5)["image_id"])
+
+
+def test_one_bad_search_does_not_spoil_those_beside_it() -> None:
+    def answers(asks: list[Ask]) -> list[Answer]:
+        if any(ask.k == 13 for ask in asks):
+            raise StoreError("block 3 is damaged")
+        time.sleep(0.02)
+        return [f"answer {ask.k}" for ask in asks]  # type: ignore[misc]
+
+    together = Together(answers)
+    allowed = np.ones(1, bool)
+    asks = [Ask(kernels=(), shares=(), floors=(), allowed=allowed, k=k) for k in range(10, 16)]
+    with ThreadPoolExecutor(6) as pool:
+        futures = [pool.submit(together.answer, ask) for ask in asks]
+        for ask, future in zip(asks, futures, strict=True):
+            if ask.k == 13:
+                with pytest.raises(StoreError, match="block 3"):
+                    future.result()
+            else:
+                assert future.result() == f"answer {ask.k}"
+
+
+def test_progress_ends_with_the_result(
+    store: FeatureStore, engine: RegionSearch, query: RegionQuery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiers, "LOAD_MB", 0.02)  # some ten pictures at a time
+    for memory_mb in (None, 0.001):
+        other = RegionSearch(store, "layer", device="cpu", memory_mb=memory_mb)
+        steps = list(other.progressive(query, every_s=0, k=5))
+        progress = [float(step.attrs["progress"]) for step in steps]
+        assert progress == sorted(progress)
+        assert (progress[-1], len(steps) > 1) == (1.0, True)
+        assert [int(step.attrs["exact"]) for step in steps] == [0] * (len(steps) - 1) + [1]
+        known = [int(np.isfinite(step["image_score"]).sum()) for step in steps]
+        assert known == sorted(known)
+        assert known[0] < N - 1
+        np.testing.assert_array_equal(steps[-1]["image_id"], engine.search(query, k=5)["image_id"])
+
+
+def test_a_search_can_be_stopped(store: FeatureStore, query: RegionQuery) -> None:
+    engine = RegionSearch(store, "layer", device="cpu")
+    cancel = threading.Event()
+    steps = engine.progressive(query, every_s=0, cancel=cancel)
+    next(steps)
+    cancel.set()
+    with pytest.raises(SearchCancelled):
+        list(steps)
+    assert engine.search(query, k=3).sizes["rank"] == 3  # and the engine goes on
+    steps = engine.progressive(query, every_s=0)
+    next(steps)
+    steps.close()
+
+
+def test_a_filter_that_leaves_little_reads_only_that(
+    engine: RegionSearch, store: FeatureStore, query: RegionQuery
+) -> None:
+    few = np.zeros(N, bool)
+    few[[1, 17, 30]] = True
+    found = engine.search(query, where=few)
+    every = engine.search(query, k=N)
+    assert sorted(found["image_id"].values) == sorted(store.index.index[few & (store.index.index != "p03")])
+    for rank in range(found.sizes["rank"]):
+        at = every["image_id"].values.tolist().index(found["image_id"].values[rank])
+        assert float(found["score"][rank]) == float(every["score"][at])
+
+
+def test_contributions_add_up_to_the_score(engine: RegionSearch, query: RegionQuery) -> None:
+    found = engine.search(query, k=4)
+    for rank in range(4):
+        image, y, x = str(found["image_id"].values[rank]), int(found["y"][rank]), int(found["x"][rank])
+        parts = engine.contributions(query, image, y, x)
+        assert parts.dims == ("y", "x", "channel")
+        assert float(parts.sum()) == pytest.approx(float(found["score"][rank]), abs=1e-6)
+        assert (parts.sum("channel").values[query.mask == 0] == 0).all()
+        assert parts["y"].values.tolist() == list(range(y, y + query.mask.shape[0]))
+    with pytest.raises(QueryError, match="does not lie on the grid"):
+        engine.contributions(query, image, 6, 0)
+    with pytest.raises(QueryError, match="not in the store"):
+        engine.contributions(query, "nobody", 0, 0)
+
+
+def test_features_that_are_no_numbers_are_named(tmp_path: Path, features: np.ndarray) -> None:
+    names = [f"p{i:02d}" for i in range(N)]
+    store_from_arrays({"layer": features}, out=tmp_path / "s.zarr", image=names, dtype="float32")
+    group = zarr.open_group(tmp_path / "s.zarr")["layer"]  # as another program might leave it: ours refuses to
+    values = group["features"][:]
+    values[11, 3, 2, 2], values[13, 0, 0, 0] = np.nan, np.inf
+    group["features"][:] = values
+    group["norm2"][:] = (values * values).sum(1)
+    group["committed"][:] = layout.block_crc(values)
+    store = open_store(tmp_path / "s.zarr")
+    for memory_mb in (None, 0.001):
+        with pytest.raises(StoreError, match=r"p11.*NaN, infinite"):
+            RegionSearch(store, device="cpu", memory_mb=memory_mb)
+
+
+def test_what_does_not_fit_says_so(store: FeatureStore) -> None:
+    floats = N * 12 * 6 * 7 * 4 / 1e6
+    assert RegionSearch(store, device="cpu", scan="float32").tier.endswith("all features in memory, 1 MB")
+    small = RegionSearch(store, device="cpu", memory_mb=floats * 0.95)
+    assert small.scan in ("bfloat16", "int8")
+    assert "codes in memory" in small.tier
+    smaller = RegionSearch(store, device="cpu", memory_mb=floats * 0.5)
+    assert (smaller.scan, smaller.choice) == ("int8", "float32 would need 1 MB")
+    none = RegionSearch(store, device="cpu", memory_mb=floats * 0.1)
+    assert "read from disk" in none.tier
+    assert "in memory they would need 1 MB" in none.choice
+    with pytest.raises(QueryError, match="scan is 'int4'"):
+        RegionSearch(store, device="cpu", scan="int4")
+
+
+def test_no_memory_after_all_is_no_end(
+    store: FeatureStore, query: RegionQuery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(tiers, "empty_codes", full)
+    engine = RegionSearch(store, "layer", device="cpu", scan="int8")
+    assert "read from disk" in engine.tier
+    assert "no memory for int8" in engine.choice
+    assert engine.search(query, k=2)["image_id"].values[0] == "p07"
+
+
+def test_a_store_that_changes_under_the_engine(tmp_path: Path, features: np.ndarray, weights: np.ndarray) -> None:
+    names = [f"p{i:02d}" for i in range(N)]
+    store = store_from_arrays({"layer": features}, out=tmp_path / "s.zarr", image=names, dtype="float32")
+    engine = RegionSearch(store, device="cpu", scan="int8")
+    query = engine.query("p03", weights)
+    before = engine.search(query, k=3)
+    file = next((tmp_path / "s.zarr" / "layer" / "features" / "c").rglob("0"))
+    while file.is_dir():
+        file = next(file.iterdir())
+    kept = file.read_bytes()
+    other = bytearray(kept)
+    other[1000] ^= 255
+    file.write_bytes(bytes(other))
+    with pytest.raises(StoreError, match="changed since the store was opened"):
+        engine.search(query, k=3)
+    file.write_bytes(kept)
+    np.testing.assert_array_equal(engine.search(query, k=3)["image_id"], before["image_id"])

@@ -6,16 +6,21 @@ place at the disk's speed (zarr: 0.3 to 0.6 of it). Any other chunk goes through
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
+from google_crc32c import extend
 from google_crc32c import value as crc32c
 from numpy.typing import NDArray
 
 from vfs_panel.errors import StoreError
 from vfs_panel.features import layout
+
+_PIECE_BYTES = 1 << 20
 
 
 class BlockReader:
@@ -40,7 +45,7 @@ class BlockReader:
         self._row_bytes = int(np.prod(self._shape[1:])) * self._dtype.itemsize
         codecs = [type(codec).__name__ for codec in array.compressors]
         self._plain = codecs == ["Crc32cCodec"] and not array.filters and self._dtype.isnative
-        self._checked: set[int] = set()
+        self._checked: dict[int, tuple[int, int, int]] = {}
         self._mutex = threading.Lock()
 
     def read(self, rows: slice) -> NDArray[Any]:
@@ -58,6 +63,61 @@ class BlockReader:
             self._read_block(block, slice(start - first, stop - first), out[start - rows.start : stop - rows.start])
         return out
 
+    def read_rows(self, rows: NDArray[np.integer[Any]]) -> NDArray[Any]:
+        """Return features (n, channel, y, x) of scattered rows, in their order and in the stored type.
+
+        Where the store is plain, only these rows are read; neighbours are read together.
+
+        Raises
+        ------
+        StoreError
+            As `read` does.
+        """
+        out = np.empty((len(rows), *self._shape[1:]), self._dtype)
+        order = np.argsort(rows, kind="stable")
+        blocks = rows[order] // self.block_rows
+        for block in np.unique(blocks).tolist():
+            at = order[blocks == block]
+            self._read_scattered(block, rows[at] - block * self.block_rows, at, out)
+        return out
+
+    def _read_scattered(
+        self, block: int, rows: NDArray[np.integer[Any]], at: NDArray[np.intp], out: NDArray[Any]
+    ) -> None:
+        """Read rows of one block, ascending, into the places `at` of `out`."""
+        if self.committed[block] == layout.NOT_COMMITTED:
+            raise self.error(block, "was never written")
+        if not self.rows_alone or not self._is_checked(block):
+            out[at] = self._whole(block)[rows]
+            return
+        with self._opened(block) as handle:
+            for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows) != 1) + 1):
+                values = np.empty((len(run), *self._shape[1:]), self._dtype)
+                self._fill(handle, block, int(rows[run[0]]), values)
+                out[at[run]] = values
+
+    @property
+    def rows_alone(self) -> bool:
+        """Whether a row can be read without reading its whole block."""
+        return self._plain
+
+    def _is_checked(self, block: int) -> bool:
+        """Whether a block was checked, and its file is still the one that was."""
+        with self._mutex:
+            known = self._checked.get(block)
+        return known is not None and (not self._plain or known == self._identity(block))
+
+    def _file(self, block: int) -> Path:
+        return layout.chunk_file(self._store, self._layer, "features", block, len(self._shape))
+
+    def _identity(self, block: int) -> tuple[int, int, int]:
+        """What changes when a block's file is written anew."""
+        try:
+            found = self._file(block).stat()
+        except OSError:
+            return (-1, -1, -1)
+        return (found.st_ino, found.st_size, found.st_mtime_ns)
+
     def _span(self, block: int) -> int:
         return min(self.block_rows, int(self._shape[0]) - block * self.block_rows)
 
@@ -65,9 +125,7 @@ class BlockReader:
         if self.committed[block] == layout.NOT_COMMITTED:
             raise self.error(block, "was never written")
         whole = part == slice(0, self._span(block))
-        with self._mutex:
-            checked = block in self._checked
-        if not whole and not checked:
+        if not whole and not self._is_checked(block):
             # The checksum covers the whole block: check it once, then read parts of it on their own.
             out[:] = self._whole(block)[part]
         elif whole:
@@ -80,35 +138,54 @@ class BlockReader:
     def _whole(self, block: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
         if out is None:
             out = np.empty((self._span(block), *self._shape[1:]), self._dtype)
+        identity = self._identity(block)
         if self._plain:
-            self._from_file(block, 0, out)
+            record = self._from_file(block, 0, out)
         else:
             out[:] = self._through_zarr(block)
-        if layout.block_crc(out) != self.committed[block]:
+            record = layout.block_crc(out)
+        if record != self.committed[block]:
+            with self._mutex:
+                before = self._checked.get(block, identity)
+            if before != identity:
+                raise self.error(block, "has changed since the store was opened: open it again. If that does not help")
             raise self.error(block, "is damaged: its checksum does not agree")
         with self._mutex:
-            self._checked.add(block)
+            self._checked[block] = identity
         return out
 
-    def _from_file(self, block: int, start: int, out: NDArray[Any]) -> None:
-        file = layout.chunk_file(self._store, self._layer, "features", block, len(self._shape))
+    @contextmanager
+    def _opened(self, block: int) -> Iterator[Any]:
+        """Open a block's file; what goes wrong with it is said in words."""
         try:
-            size = file.stat().st_size
-            if size != self.block_rows * self._row_bytes + 4:
-                raise self.error(block, f"has {size} bytes instead of {self.block_rows * self._row_bytes + 4}")
-            view = memoryview(out.reshape(-1).view(np.uint8))
-            with open(file, "rb", buffering=0) as handle:
-                handle.seek(start * self._row_bytes)
-                done = 0
-                while done < len(view):
-                    got = handle.readinto(view[done:])
-                    if not got:
-                        raise self.error(block, "ends too early")
-                    done += got
+            with open(self._file(block), "rb", buffering=0) as handle:
+                size = os.fstat(handle.fileno()).st_size
+                if size != self.block_rows * self._row_bytes + 4:
+                    raise self.error(block, f"has {size} bytes instead of {self.block_rows * self._row_bytes + 4}")
+                yield handle
         except FileNotFoundError:
             raise self.error(block, "is missing") from None
         except OSError as error:
             raise self.error(block, f"cannot be read ({os.strerror(error.errno or 0)})") from None
+
+    def _from_file(self, block: int, start: int, out: NDArray[Any]) -> int:
+        with self._opened(block) as handle:
+            return self._fill(handle, block, start, out)
+
+    def _fill(self, handle: Any, block: int, start: int, out: NDArray[Any]) -> int:
+        """Read rows from `start` on; return the checksum of their bytes."""
+        flat = out.reshape(-1).view(np.uint8)
+        view = memoryview(flat)
+        handle.seek(start * self._row_bytes)
+        done = checksum = 0
+        while done < len(view):
+            # Piece by piece, checked while in the processor's cache; a search's threads run on between the pieces.
+            got = handle.readinto(view[done : done + _PIECE_BYTES])
+            if not got:
+                raise self.error(block, "ends too early")
+            checksum = extend(checksum, flat[done : done + got])
+            done += got
+        return checksum
 
     def _through_zarr(self, block: int) -> NDArray[Any]:
         first = block * self.block_rows

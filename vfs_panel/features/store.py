@@ -230,6 +230,23 @@ class FeatureStore:
         start, stop, _ = rows.indices(self.n_images)
         return self._reader(layer).read(slice(start, max(start, stop)))
 
+    def read_rows(self, layer: str, rows: NDArray[np.integer[Any]]) -> NDArray[Any]:
+        """Return features (n, channel, y, x) of scattered rows, in the stored type; as `read` otherwise.
+
+        Raises
+        ------
+        LayerError, StoreError
+            If the layer is not here, a row does not exist, or its block is missing, damaged or was changed meanwhile.
+        """
+        rows = np.asarray(rows)
+        if len(rows) and not (int(rows.min()) >= 0 and int(rows.max()) < self.n_images):
+            raise StoreError(f"{self.name} has rows 0 to {self.n_images - 1}, not {rows.min()} to {rows.max()}.")
+        return self._reader(layer).read_rows(rows)
+
+    def rows_alone(self, layer: str) -> bool:
+        """Return whether a row can be read without decoding its whole block."""
+        return self._reader(layer).rows_alone
+
     def norm2(self, layer: str, rows: slice = slice(None)) -> NDArray[np.float32]:
         """Return the squared length of every cell, float32 (image, y, x); 0 where a block is not written.
 

@@ -1,7 +1,10 @@
 """RegionSearch: a store's layer held ready, and exact search over every window of every picture."""
 
+import math
+import threading
 import time
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,8 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 from vfs_panel import __version__
 from vfs_panel.errors import QueryError
 from vfs_panel.search import kernels
+from vfs_panel.search.ask import Answer, Ask
+from vfs_panel.search.backend import Backend, open_backend
 from vfs_panel.search.query import RegionQuery
-from vfs_panel.search.tiers import Tier, pick_device, pick_tier
+from vfs_panel.search.together import Together
+from vfs_panel.search.workers import spread
 from vfs_panel.settings import settings
 
 if TYPE_CHECKING:
@@ -21,6 +27,9 @@ if TYPE_CHECKING:
 
 Unique = Literal["domain", "label"]
 MAX_K = 10_000
+TEXT_COLUMNS = ("domain", "label", "split", "path")
+NULL_MB = 16.0  # of products that one thread holds for the level of chance
+SMALLEST = 1e-15  # magnitudes below this have squares that float32 cannot hold
 
 
 class RegionSearch:
@@ -30,9 +39,13 @@ class RegionSearch:
     ----------
     store : the feature store.
     layer : one of its layers; by default its last.
-    device : "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N"; by default the setting VFS_DEVICE.
+    device : "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N", or several with commas, which share the
+        pictures; by default the setting VFS_DEVICE.
     memory_mb : how much memory the features may take; by default the setting VFS_MEMORY_MB, or half of what is
-        free. Features that do not fit are read from disk at each search: slower, same result.
+        free. What does not fit is kept as smaller codes, or read from disk at each search: slower, same result.
+    scan : type of the features that a search reads: "float32", "bfloat16", "float16", "int8", or "auto" for the
+        fastest here. Whatever it is, matches are exact (see `search`).
+    scheduler : address of a Dask scheduler, such as "tcp://host:8786": its workers hold the features then.
 
     Attributes
     ----------
@@ -41,7 +54,7 @@ class RegionSearch:
     Raises
     ------
     LayerError, StoreError, QueryError
-        If the layer is not in the store, a block of it is damaged, or the device is not here.
+        If the layer is not in the store, a block of it is damaged, or the device or the cluster is not there.
     """
 
     def __init__(
@@ -51,35 +64,62 @@ class RegionSearch:
         *,
         device: str | None = None,
         memory_mb: float | None = None,
+        scan: str = "auto",
+        scheduler: str | None = None,
     ) -> None:
         self.store = store
         self.layer = layer if layer is not None else store.layers[-1]
         self.spec = store.spec(self.layer)
-        self.device = pick_device(device or settings().device)
-        self._tier: Tier = pick_tier(store, self.layer, self.device, memory_mb or settings().memory_mb)
-        self._rows = {str(image_id): row for row, image_id in enumerate(store.index.index)}
+        # As arrays of text once: turning the index of a large set into them takes longer than the search.
+        self._ids = store.index.index.to_numpy(object).astype(str)
+        self._text = {name: store.index[name].to_numpy(object).astype(str) for name in TEXT_COLUMNS}
+        self._groups = {name: np.asarray(pd.factorize(store.index[name])[0], np.intp) for name in ("domain", "label")}
+        self._rows = {image_id: row for row, image_id in enumerate(self._ids.tolist())}
         self._searchable = np.zeros(store.n_images, bool)
         for rows in store.blocks(self.layer):
             self._searchable[rows] = True
         self._searchable &= ~store.index["broken"].to_numpy(bool)
-        self._floor = kernels.RELATIVE_FLOOR * self._typical_cell()
+        self._floor = max(kernels.RELATIVE_FLOOR * self._typical_cell(), SMALLEST)
+        self._backend: Backend = open_backend(
+            store,
+            self.layer,
+            device=device or settings().device,
+            memory_mb=memory_mb or settings().memory_mb,
+            scan=scan,
+            scheduler=scheduler or settings().scheduler,
+        )
+        self._together = Together(self._backend.answers)
 
     @property
     def tier(self) -> str:
         """Where the features lie, in words, as in "on the CPU (2 cores), all features in memory, 388 MB"."""
-        return self._tier.words
+        return self._backend.words
+
+    @property
+    def choice(self) -> str:
+        """Why they lie there: what each type of codes would have taken, or what did not fit."""
+        return self._backend.reason
+
+    @property
+    def scan(self) -> str:
+        """Type of the features that a search reads: float32, bfloat16, float16 or int8."""
+        return self._backend.scan_type
 
     @property
     def n_images(self) -> int:
         """How many pictures are searched."""
         return int(self._searchable.sum())
 
+    def close(self) -> None:
+        """Let go of the features, on a cluster too."""
+        self._backend.close()
+
     def _typical_cell(self) -> float:
         """Root mean square length of a cell, over the pictures that can be searched."""
-        norm2 = self.store.norm2(self.layer)[self._searchable]
-        return float(np.sqrt(norm2.mean(dtype=np.float64))) if norm2.size else 0.0
+        norm2: NDArray[np.float32] = self.store.norm2(self.layer)[self._searchable]
+        return math.sqrt(float(np.mean(norm2, dtype=np.float64))) if norm2.size else 0.0
 
-    def _check(self, query: RegionQuery) -> kernels.Kernel:
+    def _kernel(self, query: RegionQuery) -> kernels.Kernel:
         channels, height, width = self.spec.grid
         if query.spec is not None:
             self.spec.check_same_source(query.spec)
@@ -93,18 +133,41 @@ class RegionSearch:
                 f"The region spans {query.mask.shape[0]}×{query.mask.shape[1]} cells, more than the grid of "
                 f"{height}×{width}. Paint a smaller region."
             )
-        kernel = kernels.make_kernel(torch.from_numpy(query.features), torch.from_numpy(query.mask))
-        if self.device.type == "cpu":
-            return kernel
-        return kernels.Kernel(
-            kernel.weights.to(self.device), kernel.weights2.to(self.device), kernel.cells, kernel.size
-        )
+        return kernels.make_kernel(torch.from_numpy(query.features), torch.from_numpy(query.mask))
 
-    def _scores(
-        self, features: torch.Tensor, norm2: torch.Tensor, kernel: kernels.Kernel, compatible: bool
-    ) -> torch.Tensor:
-        floor = self._floor * float(kernel.weights2.sum()) ** 0.5
-        return kernels.region_cosine(features, norm2, kernel, floor=floor, compatible=compatible)
+    def _floor_of(self, kernel: kernels.Kernel) -> float:
+        return self._floor * math.sqrt(float(kernel.weights2.sum()))
+
+    def _ask(
+        self,
+        query: RegionQuery,
+        *,
+        k: int,
+        unique: Unique | None,
+        per_image: int,
+        where: ArrayLike | None,
+        exclude_query: bool,
+        compatible: bool,
+        exact: bool,
+    ) -> Ask:
+        if not 1 <= k <= MAX_K:
+            raise QueryError(f"k is {k}; it must be from 1 to {MAX_K}.")
+        if per_image < 1:
+            raise QueryError(f"per_image is {per_image}; it must be at least 1.")
+        if unique not in (None, "domain", "label"):
+            raise QueryError(f"unique is {unique!r}; it must be 'domain', 'label' or None.")
+        found = tuple(self._kernel(region) for region, _ in query.regions())
+        return Ask(
+            kernels=found,
+            shares=tuple(share for _, share in query.regions()),
+            floors=tuple(self._floor_of(kernel) for kernel in found),
+            allowed=self._allowed(where, query, exclude_query),
+            groups=None if unique is None else self._groups[unique],
+            k=k,
+            per_image=per_image,
+            compatible=compatible,
+            exact=exact,
+        )
 
     def _allowed(self, where: ArrayLike | None, query: RegionQuery, exclude_query: bool) -> NDArray[np.bool_]:
         allowed = self._searchable.copy()
@@ -116,13 +179,14 @@ class RegionSearch:
                 )
             allowed &= chosen
         # By identity: a query that is not from the set has no picture of its own to leave out, whatever its rank.
-        if exclude_query and query.image_id in self._rows:
-            allowed[self._rows[str(query.image_id)]] = False
+        if exclude_query:
+            for region, share in query.regions():
+                if share > 0 and region.image_id in self._rows:
+                    allowed[self._rows[str(region.image_id)]] = False
         if not allowed.any():
             raise QueryError("No picture is left to search: the filters leave none. Clear or widen them.")
         return allowed
 
-    @torch.inference_mode()
     def search(
         self,
         query: RegionQuery,
@@ -133,11 +197,15 @@ class RegionSearch:
         where: ArrayLike | None = None,
         exclude_query: bool = True,
         compatible: bool = False,
+        exact: bool = True,
     ) -> xr.Dataset:
         """Find the regions that are most like the query, in every picture of the store.
 
         score(y, x) = Σ m²·d·q / (‖m⊙d‖ ‖m⊙q‖), the cosine of the two masked windows (Ulrich & Fong 2023). It is 1
-        for the same features and lies in [-1, 1]. An empty window scores 0. Equal scores are ordered by picture.
+        for the same features and lies in [-1, 1]. An empty window scores 0. Equal scores are ordered by picture. A
+        query of several regions is scored as `RegionQuery.combine` says.
+
+        Searches that several threads ask for at the same time are columns of one pass over the features.
 
         Parameters
         ----------
@@ -148,62 +216,163 @@ class RegionSearch:
         where : bool per picture of the store: search only these.
         exclude_query : leave out the picture the query was painted on, if it is in the store.
         compatible : equal to visualfeaturesearch 1.0.0, which adds 1e-5 to every magnitude.
+        exact : score matches in float64 and certify that none is missed; False for a preview from the scan alone.
 
         Returns
         -------
         Dataset with, along `rank` (from 1): score, image_id, y, x, height, width (the window, in feature cells),
         label, domain, path; along `image` (every picture of the store): image_score, image_y, image_x of its best
         window, NaN and -1 where it was not searched; mask (mask_y, mask_x), the region's weights; and where all of
-        it came from as attributes.
+        it came from as attributes. Matches are exact whatever the engine reads; image_score of pictures that are no
+        match is the scan's, certified to lie within the attribute `bound` of the truth. `scan` is the type it read,
+        `rescored` how many pictures were scored again in float64, `exact` is 0 for a preview.
 
         Raises
         ------
         QueryError
             If k, the filter or the region does not fit, or the query was made by another network.
         """
-        if not 1 <= k <= MAX_K:
-            raise QueryError(f"k is {k}; it must be from 1 to {MAX_K}.")
-        if per_image < 1:
-            raise QueryError(f"per_image is {per_image}; it must be at least 1.")
-        if unique not in (None, "domain", "label"):
-            raise QueryError(f"unique is {unique!r}; it must be 'domain', 'label' or None.")
         start = time.perf_counter()
-        kernel = self._check(query)
-        allowed = self._allowed(where, query, exclude_query)
-        n = self.store.n_images
-        scores = np.full((n, per_image), -np.inf, np.float32)
-        ys, xs = np.full((n, per_image), -1, np.int32), np.full((n, per_image), -1, np.int32)
-        for block in self._tier.blocks():
-            if not allowed[block.rows].any():
-                continue
-            windows = self._scores(block.features, block.norm2, kernel, compatible)
-            best, row, col = kernels.best_windows(windows, per_image, kernel.size)
-            scores[block.rows], ys[block.rows], xs[block.rows] = best.cpu(), row.cpu(), col.cpu()
-        scores[~allowed] = -np.inf
-        images, places = _ranked(scores, k, self._groups(unique))
-        return self._result(
-            query, scores, ys, xs, images, places, allowed,
-            k=k, unique=unique or "", per_image=per_image, compatible=int(compatible),
-            n_searched=int(allowed.sum()), elapsed_ms=(time.perf_counter() - start) * 1e3,
+        ask = self._ask(
+            query, k=k, unique=unique, per_image=per_image, where=where, exclude_query=exclude_query,
+            compatible=compatible, exact=exact,
         )  # fmt: skip
+        return self._result(query, ask, self._together.answer(ask), unique, start)
 
-    def _groups(self, unique: Unique | None) -> NDArray[np.intp] | None:
-        return None if unique is None else np.asarray(pd.factorize(self.store.index[unique])[0], np.intp)
+    def search_many(
+        self,
+        queries: Sequence[RegionQuery],
+        *,
+        k: int = 20,
+        unique: Unique | None = None,
+        per_image: int = 1,
+        where: ArrayLike | None = None,
+        exclude_query: bool = True,
+        compatible: bool = False,
+        exact: bool = True,
+    ) -> list[xr.Dataset]:
+        """Search for several queries in one pass over the features; parameters and results as of `search`."""
+        start = time.perf_counter()
+        asks = [
+            self._ask(
+                query, k=k, unique=unique, per_image=per_image, where=where, exclude_query=exclude_query,
+                compatible=compatible, exact=exact,
+            )
+            for query in queries
+        ]  # fmt: skip
+        answers = self._backend.answers(asks) if asks else []
+        return [self._result(q, a, answer, unique, start) for q, a, answer in zip(queries, asks, answers, strict=True)]
+
+    def progressive(
+        self,
+        query: RegionQuery,
+        *,
+        every_s: float = 0.3,
+        cancel: threading.Event | None = None,
+        k: int = 20,
+        unique: Unique | None = None,
+        per_image: int = 1,
+        where: ArrayLike | None = None,
+        exclude_query: bool = True,
+        compatible: bool = False,
+    ) -> Iterator[xr.Dataset]:
+        """Search, and yield what is known so far at times; the last result is that of `search`.
+
+        Parameters
+        ----------
+        every_s : seconds between two results of a long search.
+        cancel : stops the search between two blocks when set, with SearchCancelled; so does closing the iterator.
+
+        Yields
+        ------
+        Datasets as of `search`, with the attribute `progress`: the share of the pictures that were scanned. Pictures
+        that were not have image_score NaN.
+
+        Raises
+        ------
+        QueryError, SearchCancelled
+            As `search` does; if `cancel` was set.
+        """
+        start = shown = time.perf_counter()
+        ask = self._ask(
+            query, k=k, unique=unique, per_image=per_image, where=where, exclude_query=exclude_query,
+            compatible=compatible, exact=True,
+        )  # fmt: skip
+        for done, answers in self._backend.steps([ask], cancel):
+            if done == 1 or time.perf_counter() - shown >= every_s:
+                result = self._result(query, ask, answers()[0], unique, start)
+                yield result.assign_attrs(progress=done, exact=int(done == 1))
+                shown = time.perf_counter()
+
+    def _features(self, rows: NDArray[np.intp]) -> torch.Tensor:
+        """Return stored features as float32 (n, y, x, channel), on the CPU."""
+        stored = torch.from_numpy(self.store.read_rows(self.layer, rows))
+        return stored.to(torch.float32).permute(0, 2, 3, 1).contiguous()
+
+    def _row(self, image_id: str) -> int:
+        if image_id not in self._rows:
+            raise QueryError(f"Picture {image_id!r} is not in the store {self.store.name}.")
+        return self._rows[image_id]
 
     @torch.inference_mode()
     def heat_map(self, query: RegionQuery, image_id: str, *, compatible: bool = False) -> xr.DataArray:
         """Return the score of every window of one picture, DataArray (y, x) by the window's top left cell.
+
+        Of a query of several regions: of its first region.
 
         Raises
         ------
         QueryError
             If the picture is not in the store.
         """
-        if image_id not in self._rows:
-            raise QueryError(f"Picture {image_id!r} is not in the store {self.store.name}.")
-        block = self._tier.picture(self._rows[image_id])
-        scores = self._scores(block.features, block.norm2, self._check(query), compatible)[0].cpu().numpy()
-        return xr.DataArray(scores, dims=("y", "x"), name="score", attrs={"image": image_id, "layer": self.layer})
+        features = self._features(np.array([self._row(image_id)]))
+        kernel = self._kernel(query)
+        scores = kernels.region_cosine(
+            features, kernels.cell_norm2(features), kernel, floor=self._floor_of(kernel), compatible=compatible
+        )
+        return xr.DataArray(
+            scores[0].numpy(), dims=("y", "x"), name="score", attrs={"image": image_id, "layer": self.layer}
+        )
+
+    @torch.inference_mode()
+    def contributions(self, query: RegionQuery, image_id: str, y: int, x: int) -> xr.DataArray:
+        """Return what each cell of a window adds to its score: DataArray (y, x, channel), which sums to the score.
+
+        score = Σ over painted cells p and channels c of m_p² q_pc d_pc / (‖m⊙d‖ ‖m⊙q‖); cells that are not painted
+        have 0. Sum over `channel` to see where the likeness lies, over `y` and `x` to see in which channels.
+
+        Parameters
+        ----------
+        query : its first region is explained.
+        image_id : a picture of the store.
+        y, x : top left cell of the window on the picture's feature grid; the coordinates of the array go on from it.
+
+        Raises
+        ------
+        QueryError
+            If the picture is not in the store, or the window does not lie on its grid.
+        """
+        kernel = self._kernel(query)
+        h, w = kernel.size
+        channels, height, width = self.spec.grid
+        if not (0 <= y <= height - h and 0 <= x <= width - w):
+            raise QueryError(
+                f"A window of {h}×{w} cells at ({y}, {x}) does not lie on the grid of {height}×{width} cells."
+            )
+        window = self._features(np.array([self._row(image_id)]))[0, y : y + h, x : x + w].double()
+        rows, cols = (torch.tensor(axis) for axis in zip(*kernel.cells, strict=True))
+        cells = window[rows, cols]
+        size = float((cells.square().sum(1) * kernel.weights2).sum().sqrt())
+        parts = torch.zeros(h, w, channels, dtype=torch.float64)
+        if size > self._floor_of(kernel):
+            parts[rows, cols] = cells * kernel.weights / size
+        return xr.DataArray(
+            parts.to(torch.float32).numpy(),
+            dims=("y", "x", "channel"),
+            coords={"y": np.arange(y, y + h), "x": np.arange(x, x + w)},
+            name="contribution",
+            attrs={"image": image_id, "layer": self.layer},
+        )
 
     def query(self, image_id: str, mask: ArrayLike) -> RegionQuery:
         """Return the query for a picture of the store and a mask (y, x) on the layer's grid."""
@@ -213,11 +382,10 @@ class RegionSearch:
         """Rows of the store that can be searched: written and readable."""
         return np.flatnonzero(self._searchable)
 
-    @torch.inference_mode()
     def null_scores(
         self, query: RegionQuery, regions: list[tuple[int, int, int]], rows: NDArray[np.intp]
     ) -> NDArray[np.float32]:
-        """Score other regions of the query's shape, all in one matrix product per picture.
+        """Score other regions of the query's shape, all as columns of one matrix product.
 
         Parameters
         ----------
@@ -231,21 +399,27 @@ class RegionSearch:
         its features are all zero.
         """
         height, width = query.mask.shape
-        mask = torch.from_numpy(query.mask).to(self.device)
+        mask = torch.from_numpy(query.mask)
+        sources = self._features(np.array([row for row, _, _ in regions]))
         made, usable = [], []
-        for number, (row, y, x) in enumerate(regions):
-            window = self._tier.picture(row).features[0, y : y + height, x : x + width].permute(2, 0, 1)
+        for number, (_, y, x) in enumerate(regions):
+            window = sources[number, y : y + height, x : x + width].permute(2, 0, 1)
             if bool((window * mask).any()):
                 made.append(kernels.make_kernel(window, mask))
                 usable.append(number)
         scores = np.full((len(regions), len(rows)), np.nan, np.float32)
         if not made:
             return scores
-        floor = self._floor * float(made[0].weights2.sum()) ** 0.5
-        for column, row in enumerate(rows.tolist()):
-            block = self._tier.picture(row)
-            best = kernels.best_scores(block.features, block.norm2, made, floor=floor)[:, 0]
-            scores[usable, column] = best.cpu().numpy()
+        floor = self._floor_of(made[0])
+
+        def best(part: slice) -> torch.Tensor:
+            features = self._features(rows[part])
+            return kernels.best_scores(features, kernels.cell_norm2(features), made, floor=floor)
+
+        _, grid_y, grid_x = self.spec.grid
+        step = max(1, int(NULL_MB * 1e6 / (4 * grid_y * grid_x * len(made) * len(made[0].cells))))
+        parts = [slice(i, min(i + step, len(rows))) for i in range(0, len(rows), step)]
+        scores[usable] = torch.cat(list(spread(best, parts)), 1).numpy()
         own = np.array([region[0] for region in regions])[:, None] == rows[None]
         scores[own] = np.nan
         return scores
@@ -253,33 +427,34 @@ class RegionSearch:
     def _result(
         self,
         query: RegionQuery,
-        scores: NDArray[np.float32],
-        ys: NDArray[np.int32],
-        xs: NDArray[np.int32],
-        images: NDArray[np.intp],
-        places: NDArray[np.intp],
-        allowed: NDArray[np.bool_],
-        **facts: Any,
+        ask: Ask,
+        answer: Answer,
+        unique: Unique | None,
+        start: float,
     ) -> xr.Dataset:
-        index = self.store.index
-        text = {name: index[name].to_numpy(object).astype(str) for name in ("domain", "label", "split", "path")}
-        ids = index.index.to_numpy(object).astype(str)
+        text, ids = self._text, self._ids
         h, w = query.mask.shape
-        found = len(images)
+        images, found = answer.match_row, len(answer.match_row)
+        best, score, y, x = answer.match_place == 0, answer.score.copy(), answer.y.copy(), answer.x.copy()
+        # A match's picture has one score, the exact one; the others keep the scan's.
+        score[images[best]], y[images[best]], x[images[best]] = (
+            values[best] for values in (answer.match_score, answer.match_y, answer.match_x)
+        )
+        known = ask.allowed & np.isfinite(score)
         return xr.Dataset(
             {
-                "score": ("rank", scores[images, places]),
+                "score": ("rank", answer.match_score),
                 "image_id": ("rank", ids[images]),
-                "y": ("rank", ys[images, places]),
-                "x": ("rank", xs[images, places]),
+                "y": ("rank", answer.match_y),
+                "x": ("rank", answer.match_x),
                 "height": ("rank", np.full(found, h, np.int32)),
                 "width": ("rank", np.full(found, w, np.int32)),
                 "label": ("rank", text["label"][images]),
                 "domain": ("rank", text["domain"][images]),
                 "path": ("rank", text["path"][images]),
-                "image_score": ("image", np.where(allowed, scores[:, 0], np.float32(np.nan))),
-                "image_y": ("image", np.where(allowed, ys[:, 0], -1)),
-                "image_x": ("image", np.where(allowed, xs[:, 0], -1)),
+                "image_score": ("image", np.where(known, score, np.float32(np.nan))),
+                "image_y": ("image", np.where(known, y, -1)),
+                "image_x": ("image", np.where(known, x, -1)),
                 "mask": (("mask_y", "mask_x"), query.mask),
             },
             coords={
@@ -299,28 +474,17 @@ class RegionSearch:
                 "query_image": query.image_id or "",
                 "mask_box": ",".join(map(str, query.box)),
                 "grid": f"{self.spec.grid[1]},{self.spec.grid[2]}",
-                "device": str(self.device),
+                "device": self._backend.device,
                 "created_with": f"vfs_panel {__version__}",
-                **facts,
+                "k": ask.k,
+                "unique": unique or "",
+                "per_image": ask.per_image,
+                "compatible": int(ask.compatible),
+                "exact": int(ask.exact),
+                "scan": self.scan,
+                "bound": answer.bound,
+                "rescored": answer.rescored,
+                "n_searched": int(ask.allowed.sum()),
+                "elapsed_ms": (time.perf_counter() - start) * 1e3,
             },
         )
-
-
-def _ranked(
-    scores: NDArray[np.float32], k: int, groups: NDArray[np.intp] | None
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Order windows (image, place) by score, then by image and place; keep k, or the best of each group."""
-    flat = scores.ravel()
-    found = int(np.isfinite(flat).sum())
-    if groups is None and found > k:
-        # Only what reaches the k-th score needs sorting; ties with it stay in, so that their order decides.
-        threshold = np.partition(flat, len(flat) - k)[len(flat) - k]
-        candidates = np.flatnonzero(flat >= threshold)
-    else:
-        candidates = np.flatnonzero(np.isfinite(flat))
-    order = candidates[np.argsort(-flat[candidates], kind="stable")]
-    images, places = np.divmod(order, scores.shape[1])
-    if groups is not None:
-        first = np.sort(np.unique(groups[images], return_index=True)[1])
-        images, places = images[first], places[first]
-    return images[:k], places[:k]

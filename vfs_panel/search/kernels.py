@@ -15,8 +15,8 @@ class Kernel:
 
     Attributes
     ----------
-    weights : Tensor, shape (cell, channel): m² ⊙ q / ‖m ⊙ q‖ of each painted cell, m its mask weight.
-    weights2 : Tensor, shape (cell,): m² of each painted cell.
+    weights : Tensor, shape (cell, channel), float64: m² ⊙ q / ‖m ⊙ q‖ of each painted cell, m its mask weight.
+    weights2 : Tensor, shape (cell,), float64: m² of each painted cell.
     cells : (row, column) of each painted cell in the window.
     size : (h, w) of the window, in feature cells.
     """
@@ -39,10 +39,8 @@ def make_kernel(features: Tensor, mask: Tensor) -> Kernel:
     mask : Tensor, shape (h, w), weights in [0, 1].
     """
     rows, cols = torch.nonzero(mask > 0, as_tuple=True)
-    m = mask[rows, cols]
-    masked = features[:, rows, cols] * m
-    # Dividing by the largest value first keeps the squares of huge and of tiny features within float32.
-    masked = masked / masked.abs().amax()
+    m = mask[rows, cols].to(torch.float64)
+    masked = features[:, rows, cols].to(torch.float64) * m
     unit = masked / torch.linalg.vector_norm(masked)
     cells = tuple(zip(rows.tolist(), cols.tolist(), strict=True))
     return Kernel(
@@ -93,7 +91,7 @@ def region_cosine(
     compatible : divide by magnitude + 1e-5 as visualfeaturesearch 1.0.0 does, instead of using the floor.
     """
     n, y, x, channels = features.shape
-    products = kernel.weights @ features.reshape(-1, channels).T
+    products = kernel.weights.to(features.dtype) @ features.reshape(-1, channels).T
     score = _window_sum(products.view(len(kernel.cells), n, y, x), kernel)
     size = magnitude(norm2, kernel)
     if compatible:
@@ -113,7 +111,7 @@ def best_scores(features: Tensor, norm2: Tensor, kernels: list[Kernel], *, floor
     """
     n, y, x, channels = features.shape
     first, count = kernels[0], len(kernels[0].cells)
-    stacked = torch.cat([kernel.weights for kernel in kernels])
+    stacked = torch.cat([kernel.weights for kernel in kernels]).to(features.dtype)
     products = (stacked @ features.reshape(-1, channels).T).view(len(kernels), count, n, y, x)
     size = magnitude(norm2, first)
     inverse = torch.where(size > floor, 1 / size, 0.0)

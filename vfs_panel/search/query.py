@@ -1,6 +1,7 @@
 """RegionQuery: a region's features and its soft mask, checked and cropped, ready for any engine."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,7 @@ class RegionQuery:
     image_id : the picture of the set that was painted on, left out of its own results; None for another picture.
     spec : what made the features; an engine refuses features of another network, layer or preprocessing. None skips
         that check, for features from elsewhere.
+    also, without, without_share : further regions; see `combine`.
     """
 
     features: NDArray[np.float32]
@@ -34,6 +36,9 @@ class RegionQuery:
     grid: tuple[int, int]
     image_id: str | None = None
     spec: "FeatureSpec | None" = None
+    also: "tuple[RegionQuery, ...]" = ()
+    without: "tuple[RegionQuery, ...]" = ()
+    without_share: float = 1.0
 
     @classmethod
     def from_mask(
@@ -102,3 +107,64 @@ class RegionQuery:
     def n_cells(self) -> int:
         """How many cells the region touches."""
         return int((self.mask > 0).sum())
+
+    @classmethod
+    def combine(
+        cls,
+        positive: Sequence["RegionQuery"],
+        negative: Sequence["RegionQuery"] = (),
+        *,
+        negative_share: float = 1.0,
+    ) -> "RegionQuery":
+        """Make one query of several regions, each matched where it fits best.
+
+        With s_r(d, w) the masked cosine of region r at window w of picture d, the score of a window w of the first
+        region is
+
+            S(d, w) = (s_1(d, w) + Σ_{r=2..P} max_v s_r(d, v)) / P - λ/N · Σ_{r=1..N} max(0, max_v s_r⁻(d, v))
+
+        and that of a picture its best window's. So the mean of the positive regions' best cosines, lowered by what
+        the picture holds of the negative regions, λ being `negative_share`: a picture that holds them wholly loses λ.
+        It lies in [-1 - λ, 1]; the place of a match is that of the first region. For regions that must keep their
+        places relative to each other, paint them into one mask instead: that is one region, scored as one window.
+
+        Parameters
+        ----------
+        positive : regions to look for, at least one, of the same layer; they may come from several pictures.
+        negative : regions to stay away from.
+        negative_share : λ, at least 0.
+
+        Raises
+        ------
+        QueryError
+            If no region is positive, the share is negative or not finite, or regions are of different layers.
+        """
+        if not positive:
+            raise QueryError("A query needs at least one region to look for; only regions to stay away from are given.")
+        if not (np.isfinite(negative_share) and negative_share >= 0):
+            raise QueryError(f"negative_share is {negative_share}; it must be a number of at least 0.")
+        first, *others = (part for query in positive for part in (query, *query.also))
+        negatives = [*negative, *(part for query in positive for part in query.without)]
+        for other in (*others, *negatives):
+            if other.features.shape[0] != first.features.shape[0]:
+                raise QueryError(
+                    f"Regions of one query must be of one layer; these have {first.features.shape[0]} and "
+                    f"{other.features.shape[0]} channels."
+                )
+            if first.spec is not None and other.spec is not None:
+                first.spec.check_same_source(other.spec)
+        plain = [replace(q, also=(), without=()) for q in (first, *others)]
+        return replace(
+            plain[0],
+            also=tuple(plain[1:]),
+            without=tuple(replace(q, also=(), without=()) for q in negatives),
+            without_share=float(negative_share),
+        )
+
+    def regions(self) -> "list[tuple[RegionQuery, float]]":
+        """Return every region and what its score counts for in the sum, the first region first; see `combine`."""
+        share = 1 / (1 + len(self.also))
+        found = [(query, share) for query in (self, *self.also)]
+        if self.without_share > 0:
+            found += [(query, -self.without_share / len(self.without)) for query in self.without]
+        return found
