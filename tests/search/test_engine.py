@@ -120,6 +120,16 @@ def test_a_filter_keeps_to_its_pictures(engine: RegionSearch, query: RegionQuery
     assert found.sizes["rank"] == only.sum()
 
 
+def test_a_filter_by_columns_of_the_index(engine: RegionSearch, query: RegionQuery) -> None:
+    found = engine.search(query, k=N, where={"domain": ["d1", "d2"], "label": "l0"})
+    assert set(found["domain"].values) == {"d1", "d2"}
+    assert set(found["label"].values) == {"l0"}
+    with pytest.raises(QueryError, match=r"no column 'colour'; it has .*domain"):
+        engine.search(query, where={"colour": "red"})
+    with pytest.raises(QueryError, match=r"No picture has domain 'd9'; there is, for example, d0, d1"):
+        engine.search(query, where={"domain": ["d1", "d9"]})
+
+
 def test_the_heat_map_holds_the_best(engine: RegionSearch, query: RegionQuery) -> None:
     found = engine.search(query, k=3)
     heat = engine.heat_map(query, str(found["image_id"].values[1]))

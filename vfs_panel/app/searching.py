@@ -106,7 +106,7 @@ def _search(job: Job) -> Outcome:
     unique: Literal["domain"] | None = "domain" if job.mode == "domain" else None
     per_image = PER_IMAGE if job.mode == "several" else 1
     try:
-        result = engine.search(query, k=job.k, unique=unique, per_image=per_image, where=where)
+        result = engine.search(query, k=job.k, unique=unique, per_image=per_image, where=where, exact=not job.preview)
     except QueryError as error:
         if "No picture is left" in str(error):
             return Outcome(status=words.none_left(job.domain, job.label), **painted)

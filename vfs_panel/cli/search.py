@@ -43,7 +43,17 @@ def search(
     strict: Annotated[
         bool, typer.Option("--strict/--no-strict", help="Whether those weights must fit the network exactly.")
     ] = True,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Search only pictures of this value, such as domain=photo or split=test; repeat it for more values.",
+            metavar="COLUMN=VALUE",
+        ),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N; by default VFS_DEVICE.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Dask scheduler whose workers search; by default VFS_SCHEDULER.")
+    ] = None,
 ) -> None:
     """Find the regions of a store's pictures that are most like a region of one picture.
 
@@ -63,8 +73,10 @@ def search(
     else:
         raise QueryError("Give a region: either --mask FILE, or --box x0,y0,x1,y1.")
     query = picture.query(searched, alpha, weights=weights, strict=strict)
-    engine = RegionSearch(opened, searched, device=device)
-    found = engine.search(query, k=k, unique=unique, per_image=per_image)
+    # For one search, reading the store once is all that is needed.
+    engine = RegionSearch(opened, searched, device=device, scan="stored", scheduler=scheduler)
+    found = engine.search(query, k=k, unique=unique, per_image=per_image, where=_wanted(where or []))
+    engine.close()
     if output == "table" and out is None:
         _print(found)
         note(
@@ -81,6 +93,16 @@ def search(
     except OSError as error:
         raise StoreError(f"{out} cannot be written: {error.strerror}. Choose another place with --out.") from None
     note(f"Wrote {len(found['rank'])} matches to {out}.")
+
+
+def _wanted(conditions: list[str]) -> dict[str, list[str]] | None:
+    wanted: dict[str, list[str]] = {}
+    for condition in conditions:
+        column, equals, value = condition.partition("=")
+        if not (column and equals):
+            raise QueryError(f"--where is {condition!r}; expected COLUMN=VALUE, such as domain=photo.")
+        wanted.setdefault(column, []).append(value)
+    return wanted or None
 
 
 def _print(found: "xr.Dataset") -> None:

@@ -52,10 +52,18 @@ def serve(
     port: Port = 5006,
     address: Address = "localhost",
     show: Annotated[bool, typer.Option("--show/--no-show", help="Open a browser.")] = False,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Dask scheduler whose workers search, such as tcp://host:8786.")
+    ] = None,
 ) -> None:
     """Serve the explorer for the entries of a catalog whose features are built."""
     from vfs_panel.catalog import open_catalog
 
+    if scheduler is not None:
+        from vfs_panel.settings import settings
+
+        os.environ["VFS_SCHEDULER"] = scheduler
+        settings.cache_clear()
     port = free_port(port, address)
     opened = open_catalog(catalog)
     built = [name for name, entry in opened.items() if any(entry.is_built(n.name) for n in entry.networks)]

@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vfs_panel.features.store import FeatureStore
 
 Unique = Literal["domain", "label"]
+Where = ArrayLike | Mapping[str, str | Sequence[str]]
 MAX_K = 10_000
 TEXT_COLUMNS = ("domain", "label", "split", "path")
 NULL_MB = 16.0  # of products that one thread holds for the level of chance
@@ -43,8 +44,8 @@ class RegionSearch:
         pictures; by default the setting VFS_DEVICE.
     memory_mb : how much memory the features may take; by default the setting VFS_MEMORY_MB, or half of what is
         free. What does not fit is kept as smaller codes, or read from disk at each search: slower, same result.
-    scan : type of the features that a search reads: "float32", "bfloat16", "float16", "int8", or "auto" for the
-        fastest here. Whatever it is, matches are exact (see `search`).
+    scan : type of the features that are held: "float32", "bfloat16", "float16", "int8"; "auto" for the fastest here;
+        "stored" to hold none and read the store at each search, for a single one. Matches are exact with each.
     scheduler : address of a Dask scheduler, such as "tcp://host:8786": its workers hold the features then.
 
     Attributes
@@ -145,7 +146,7 @@ class RegionSearch:
         k: int,
         unique: Unique | None,
         per_image: int,
-        where: ArrayLike | None,
+        where: Where | None,
         exclude_query: bool,
         compatible: bool,
         exact: bool,
@@ -169,10 +170,10 @@ class RegionSearch:
             exact=exact,
         )
 
-    def _allowed(self, where: ArrayLike | None, query: RegionQuery, exclude_query: bool) -> NDArray[np.bool_]:
+    def _allowed(self, where: Where | None, query: RegionQuery, exclude_query: bool) -> NDArray[np.bool_]:
         allowed = self._searchable.copy()
         if where is not None:
-            chosen = np.asarray(where, bool)
+            chosen = self.matching(where) if isinstance(where, Mapping) else np.asarray(where, bool)
             if chosen.shape != allowed.shape:
                 raise QueryError(
                     f"The filter has shape {chosen.shape}; expected one value per picture, {allowed.shape}."
@@ -187,6 +188,28 @@ class RegionSearch:
             raise QueryError("No picture is left to search: the filters leave none. Clear or widen them.")
         return allowed
 
+    def matching(self, wanted: Mapping[str, str | Sequence[str]]) -> NDArray[np.bool_]:
+        """Return which pictures of the store have the wanted values: {column of the index: value or values}.
+
+        Raises
+        ------
+        QueryError
+            If the store has no such column, or no picture has such a value.
+        """
+        index = self.store.index
+        found = np.ones(len(index), bool)
+        for column, asked in wanted.items():
+            if column not in index:
+                raise QueryError(f"The store has no column {column!r}; it has {', '.join(map(str, index.columns))}.")
+            values = [asked] if isinstance(asked, str) else [str(value) for value in asked]
+            known = index[column].astype(str)
+            missing = sorted(set(values) - set(known))
+            if missing:
+                some = ", ".join(sorted(set(known))[:8])
+                raise QueryError(f"No picture has {column} {missing[0]!r}; there is, for example, {some}.")
+            found &= known.isin(values).to_numpy(bool)
+        return found
+
     def search(
         self,
         query: RegionQuery,
@@ -194,7 +217,7 @@ class RegionSearch:
         k: int = 20,
         unique: Unique | None = None,
         per_image: int = 1,
-        where: ArrayLike | None = None,
+        where: Where | None = None,
         exclude_query: bool = True,
         compatible: bool = False,
         exact: bool = True,
@@ -213,7 +236,8 @@ class RegionSearch:
         k : how many matches; fewer come back where there are fewer.
         unique : "domain" or "label": only the best match of each.
         per_image : how many matches one picture may give; further ones lie at least half a window apart.
-        where : bool per picture of the store: search only these.
+        where : search only these pictures: a bool for each picture of the store, or columns of its index and the values
+            that are wanted, as in {"domain": ["photo", "sketch"], "split": "test"}.
         exclude_query : leave out the picture the query was painted on, if it is in the store.
         compatible : equal to visualfeaturesearch 1.0.0, which adds 1e-5 to every magnitude.
         exact : score matches in float64 and certify that none is missed; False for a preview from the scan alone.
@@ -246,7 +270,7 @@ class RegionSearch:
         k: int = 20,
         unique: Unique | None = None,
         per_image: int = 1,
-        where: ArrayLike | None = None,
+        where: Where | None = None,
         exclude_query: bool = True,
         compatible: bool = False,
         exact: bool = True,
@@ -272,7 +296,7 @@ class RegionSearch:
         k: int = 20,
         unique: Unique | None = None,
         per_image: int = 1,
-        where: ArrayLike | None = None,
+        where: Where | None = None,
         exclude_query: bool = True,
         compatible: bool = False,
     ) -> Iterator[xr.Dataset]:

@@ -23,6 +23,7 @@ from vfs_panel.search.tiers import (
 if TYPE_CHECKING:
     from vfs_panel.features.store import FeatureStore
 
+STORED = "stored"
 FAST_MS = 20.0  # a float32 scan this fast is preferred: every picture's score is then exact, not the matches' only
 SHARE_OF_FREE = 0.5  # of the free memory that an engine takes without being told
 
@@ -52,15 +53,17 @@ def make_plan(
     ----------
     rows : the rows of the store that are to be held.
     memory_mb : how much they may take; None for half of what is free.
-    asked : "auto", or the type to use whatever the timing says.
+    asked : "auto", or the type to use whatever the timing says, or "stored" to hold nothing.
 
     Raises
     ------
     QueryError
         If the type is not known.
     """
+    if asked == STORED:
+        return Plan(None, "as asked")
     if asked != "auto" and asked not in SCAN_TYPES:
-        raise QueryError(f"scan is {asked!r}; it must be auto, {', '.join(SCAN_TYPES)}.")
+        raise QueryError(f"scan is {asked!r}; it must be auto, {STORED}, {', '.join(SCAN_TYPES)}.")
     room_mb = memory_mb if memory_mb is not None else free_memory_mb(device) * SHARE_OF_FREE
     candidates = [t for t in SCAN_TYPES if asked in ("auto", t) and (asked == t or _sensible(t, store, layer, device))]
     if not store.rows_alone(layer):
