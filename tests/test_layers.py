@@ -11,7 +11,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "vfs_panel"
 # A module may import only from folders left of its own, and from its own.
 ORDER = (
-    "errors", "settings", "images", "models", "features", "catalog", "search", "analysis", "plots", "app", "cli",
+    "errors", "settings", "images", "models", "features", "catalog", "search", "analysis", "plots", "app", "bench",
+    "cli",
 )  # fmt: skip
 TOP = "__init__"  # loads the others lazily, by name
 FORBIDDEN = {
@@ -24,6 +25,7 @@ FORBIDDEN = {
     "search": {"panel", "holoviews", "bokeh"},
     "analysis": {"panel", "holoviews", "bokeh"},
     "plots": {"panel", "panel_material_ui"},
+    "bench": {"panel", "holoviews", "bokeh", "faiss", "visualfeaturesearch"},
     "cli": {"torch", "panel", "holoviews", "bokeh"},  # at the top of a module; commands load them when they run
 }
 TORCH_FREE = ("search/stroke.py", "search/mask.py")
