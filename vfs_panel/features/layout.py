@@ -64,6 +64,11 @@ def commit_records(array: Any) -> NDArray[np.int64]:
         return records
 
 
+def chunk_name(layer: str, array: str, block: int, ndim: int) -> str:
+    """Return the file, inside its store, that holds a block of an array whose other axes are not divided."""
+    return "/".join([group_name(layer), array, "c", str(block), *["0"] * (ndim - 1)])
+
+
 def chunk_file(store: Path, layer: str, array: str, block: int, ndim: int) -> Path:
-    """Return the file that holds a block of an array whose other axes are not divided."""
-    return store.joinpath(group_name(layer), array, "c", str(block), *["0"] * (ndim - 1))
+    """Return the path of that file."""
+    return store / chunk_name(layer, array, block, ndim)

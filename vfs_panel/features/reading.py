@@ -4,23 +4,17 @@ A chunk whose codecs are bytes and CRC32C is the array's own bytes and four byte
 place at the disk's speed (zarr: 0.3 to 0.6 of it). Any other chunk goes through zarr.
 """
 
-import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
-from google_crc32c import extend
 from google_crc32c import value as crc32c
 from numpy.typing import NDArray
 
 from vfs_panel.errors import StoreError
 from vfs_panel.features import layout
-
-_PIECE_BYTES = 1 << 20
+from vfs_panel.features.files import Files
 
 
 class BlockReader:
@@ -28,7 +22,7 @@ class BlockReader:
 
     Parameters
     ----------
-    store : path of the store, on a local disk.
+    files : the files of the store.
     layer : the layer's name.
     array : its opened `features` array.
     committed : int64, one commit record per block.
@@ -36,16 +30,16 @@ class BlockReader:
     """
 
     def __init__(
-        self, store: Path, layer: str, array: "zarr.Array[Any]", committed: NDArray[np.int64], names: NDArray[Any]
+        self, files: Files, layer: str, array: "zarr.Array[Any]", committed: NDArray[np.int64], names: NDArray[Any]
     ) -> None:
-        self._store, self._layer, self._array, self.committed = store, layer, array, committed
+        self._files, self._layer, self._array, self.committed = files, layer, array, committed
         self._names = names
         self._shape, self._dtype = array.shape, np.dtype(array.dtype)
         self.block_rows = int(array.chunks[0])
         self._row_bytes = int(np.prod(self._shape[1:])) * self._dtype.itemsize
         codecs = [type(codec).__name__ for codec in array.compressors]
         self._plain = codecs == ["Crc32cCodec"] and not array.filters and self._dtype.isnative
-        self._checked: dict[int, tuple[int, int, int]] = {}
+        self._checked: dict[int, tuple[object, ...]] = {}
         self._mutex = threading.Lock()
 
     def read(self, rows: slice) -> NDArray[Any]:
@@ -90,11 +84,11 @@ class BlockReader:
         if not self.rows_alone or not self._is_checked(block):
             out[at] = self._whole(block)[rows]
             return
-        with self._opened(block) as handle:
-            for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows) != 1) + 1):
-                values = np.empty((len(run), *self._shape[1:]), self._dtype)
-                self._fill(handle, block, int(rows[run[0]]), values)
-                out[at[run]] = values
+        runs = np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows) != 1) + 1)
+        values = [np.empty((len(run), *self._shape[1:]), self._dtype) for run in runs]
+        self._fill(block, [(int(rows[run[0]]), part) for run, part in zip(runs, values, strict=True)])
+        for run, part in zip(runs, values, strict=True):
+            out[at[run]] = part
 
     @property
     def rows_alone(self) -> bool:
@@ -107,16 +101,11 @@ class BlockReader:
             known = self._checked.get(block)
         return known is not None and (not self._plain or known == self._identity(block))
 
-    def _file(self, block: int) -> Path:
-        return layout.chunk_file(self._store, self._layer, "features", block, len(self._shape))
+    def _file(self, block: int) -> str:
+        return layout.chunk_name(self._layer, "features", block, len(self._shape))
 
-    def _identity(self, block: int) -> tuple[int, int, int]:
-        """What changes when a block's file is written anew."""
-        try:
-            found = self._file(block).stat()
-        except OSError:
-            return (-1, -1, -1)
-        return (found.st_ino, found.st_size, found.st_mtime_ns)
+    def _identity(self, block: int) -> tuple[object, ...]:
+        return self._files.identity(self._file(block))
 
     def _span(self, block: int) -> int:
         return min(self.block_rows, int(self._shape[0]) - block * self.block_rows)
@@ -131,7 +120,7 @@ class BlockReader:
         elif whole:
             self._whole(block, out)
         elif self._plain:
-            self._from_file(block, part.start, out)
+            self._fill(block, [(part.start, out)])
         else:
             out[:] = self._through_zarr(block)[part]
 
@@ -140,11 +129,10 @@ class BlockReader:
             out = np.empty((self._span(block), *self._shape[1:]), self._dtype)
         identity = self._identity(block)
         if self._plain:
-            record = self._from_file(block, 0, out)
+            self._fill(block, [(0, out)])
         else:
             out[:] = self._through_zarr(block)
-            record = layout.block_crc(out)
-        if record != self.committed[block]:
+        if layout.block_crc(out) != self.committed[block]:
             with self._mutex:
                 before = self._checked.get(block, identity)
             if before != identity:
@@ -154,38 +142,14 @@ class BlockReader:
             self._checked[block] = identity
         return out
 
-    @contextmanager
-    def _opened(self, block: int) -> Iterator[Any]:
-        """Open a block's file; what goes wrong with it is said in words."""
+    def _fill(self, block: int, parts: list[tuple[int, NDArray[Any]]]) -> None:
+        """Read rows of a block's file into arrays, each from its row on."""
+        size = self.block_rows * self._row_bytes + 4
+        flat = [(start * self._row_bytes, values.reshape(-1).view(np.uint8)) for start, values in parts]
         try:
-            with open(self._file(block), "rb", buffering=0) as handle:
-                size = os.fstat(handle.fileno()).st_size
-                if size != self.block_rows * self._row_bytes + 4:
-                    raise self.error(block, f"has {size} bytes instead of {self.block_rows * self._row_bytes + 4}")
-                yield handle
-        except FileNotFoundError:
-            raise self.error(block, "is missing") from None
-        except OSError as error:
-            raise self.error(block, f"cannot be read ({os.strerror(error.errno or 0)})") from None
-
-    def _from_file(self, block: int, start: int, out: NDArray[Any]) -> int:
-        with self._opened(block) as handle:
-            return self._fill(handle, block, start, out)
-
-    def _fill(self, handle: Any, block: int, start: int, out: NDArray[Any]) -> int:
-        """Read rows from `start` on; return the checksum of their bytes."""
-        flat = out.reshape(-1).view(np.uint8)
-        view = memoryview(flat)
-        handle.seek(start * self._row_bytes)
-        done = checksum = 0
-        while done < len(view):
-            # Piece by piece, checked while in the processor's cache; a search's threads run on between the pieces.
-            got = handle.readinto(view[done : done + _PIECE_BYTES])
-            if not got:
-                raise self.error(block, "ends too early")
-            checksum = extend(checksum, flat[done : done + got])
-            done += got
-        return checksum
+            self._files.fill(self._file(block), size, flat)
+        except StoreError as error:
+            raise self.error(block, str(error)) from None
 
     def _through_zarr(self, block: int) -> NDArray[Any]:
         first = block * self.block_rows
@@ -204,7 +168,7 @@ class BlockReader:
         """
         values = self._whole(block)
         if self._plain:
-            data = layout.chunk_file(self._store, self._layer, "features", block, len(self._shape)).read_bytes()
+            data = self._files.read(self._file(block))
             if crc32c(data[:-4]) != int.from_bytes(data[-4:], "little"):
                 raise self.error(block, "is damaged: its checksum does not agree")
         return values
@@ -214,6 +178,6 @@ class BlockReader:
         first = block * self.block_rows
         last = first + self._span(block) - 1
         return StoreError(
-            f"{self._store}: block {block} of layer {self._layer!r} {what} (pictures {self._names[first]} to "
-            f"{self._names[last]}). Run: vfs-panel verify {self._store}"
+            f"{self._files.path}: block {block} of layer {self._layer!r} {what} (pictures {self._names[first]} to "
+            f"{self._names[last]}). Run: vfs-panel verify {self._files.path}"
         )

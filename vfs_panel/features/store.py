@@ -13,20 +13,26 @@ from numpy.typing import NDArray
 
 from vfs_panel.errors import LayerError, StoreError
 from vfs_panel.features import layout
+from vfs_panel.features.files import store_files
 from vfs_panel.features.reading import BlockReader
 from vfs_panel.features.spec import FeatureSpec
 from vfs_panel.images.preprocessing import Preprocessing
 
 
-def open_store(path: Path | str) -> "FeatureStore":
+def open_store(path: Path | str, storage_options: dict[str, Any] | None = None) -> "FeatureStore":
     """Open a feature store.
+
+    Parameters
+    ----------
+    path : a folder, or a URL that fsspec knows: s3://, gs://, https:// (install `vfs_panel[remote]`).
+    storage_options : what the URL's file system takes, such as keys; by default it looks where it always does.
 
     Raises
     ------
     StoreError
         If there is none, or one of another schema version.
     """
-    return FeatureStore(path)
+    return FeatureStore(path, storage_options)
 
 
 class FeatureStore:
@@ -34,7 +40,7 @@ class FeatureStore:
 
     Parameters
     ----------
-    path : folder of the store.
+    path, storage_options : as of `open_store`.
 
     Attributes
     ----------
@@ -49,14 +55,11 @@ class FeatureStore:
         If it is missing, is no store, or has another schema version.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        self._path = Path(path)
-        if not self._path.is_dir():
-            raise StoreError(
-                f"There is no store at {path}. Make one: vfs-panel extract PICTURES --model NAME --out {path}"
-            )
+    def __init__(self, path: Path | str, storage_options: dict[str, Any] | None = None) -> None:
+        self._files = store_files(path, storage_options)
+        path = self._files.path
         try:
-            self._root = zarr.open_group(str(self._path), mode="r", use_consolidated=False)
+            self._root = self._files.group()
             attrs = dict(self._root.attrs)
         except Exception as error:  # zarr raises many kinds for what is no Zarr group
             raise StoreError(f"{path} is no feature store ({type(error).__name__}).") from None
@@ -68,7 +71,7 @@ class FeatureStore:
                 "Extract it again, or use the program that made it: " + str(attrs.get("created_with", "unknown"))
             )
         self._attrs = attrs
-        self.path, self.name = str(path), self._path.name
+        self.path, self.name = path, self._files.name
         self.layers = [str(layer) for layer in attrs.get("layers", [])]
         if not self.layers:
             raise StoreError(f"{path} holds no layer yet. Run the extraction that made it again: it goes on.")
@@ -112,13 +115,13 @@ class FeatureStore:
     def index(self) -> pd.DataFrame:
         """Ids and metadata of the pictures, in the store's order."""
         try:
-            for name in ("image", *layout.CODED, "broken"):
-                if not (self._path / name / "c" / "0").exists():  # zarr would read it as zeros or empty text
-                    raise ValueError(f"{name} is missing")
+            gone = self._files.missing([f"{name}/c/0" for name in ("image", *layout.CODED, "broken")])
+            if gone:  # zarr would read it as zeros or empty text
+                raise ValueError(f"{gone[0].split('/')[0]} is missing")
             ids = self._text("image")
             columns: dict[str, NDArray[Any]] = {}
             others = {"image", "broken", *map(layout.group_name, self.layers)}
-            for name in sorted({file.parent.name for file in self._path.glob("*/zarr.json")} - others):
+            for name in sorted(set(self._columns()) - others):
                 array = self._root[name]
                 if not isinstance(array, zarr.Array):
                     continue  # a layer that a killed run had not finished making
@@ -136,6 +139,13 @@ class FeatureStore:
                 table[name] = ""
         table["broken"] = broken
         return table
+
+    def _columns(self) -> list[str]:
+        """Names of the index's columns: noted by the writer, as not every server lists folders."""
+        noted = self._attrs.get("columns")
+        if noted is not None:
+            return [str(name) for name in noted]
+        return self._files.folders() or [name for name in layout.ROOT_ARRAYS if name in self._root]
 
     def _text(self, name: str) -> NDArray[Any]:
         values = np.asarray(self._root[name][:])
@@ -186,7 +196,7 @@ class FeatureStore:
             if committed.shape != (-(-self.n_images // features.chunks[0]),):
                 raise self._damaged(layer, ValueError(f"{committed.shape} commit records"))
             self._readers[layer] = BlockReader(
-                self._path, layer, features, committed, self.index.index.to_numpy(object)
+                self._files, layer, features, committed, self.index.index.to_numpy(object)
             )
         return self._readers[layer]
 
@@ -257,10 +267,14 @@ class FeatureStore:
         """
         start, stop, _ = rows.indices(self.n_images)
         reader, array = self._reader(layer), self._array(layer, "norm2")
-        for block in range(start // reader.block_rows, -(-stop // reader.block_rows)):
-            file = layout.chunk_file(self._path, layer, "norm2", block, 3)
-            if reader.committed[block] != layout.NOT_COMMITTED and not file.exists():  # zarr would read zeros
-                raise reader.error(block, "has lost its norms")
+        wanted = [
+            block
+            for block in range(start // reader.block_rows, -(-stop // reader.block_rows))
+            if reader.committed[block] != layout.NOT_COMMITTED
+        ]
+        gone = self._files.missing([layout.chunk_name(layer, "norm2", block, 3) for block in wanted])
+        if gone:  # zarr would read zeros
+            raise reader.error(int(gone[0].split("/")[-3]), "has lost its norms")
         try:
             return np.asarray(array[start:stop], np.float32)
         except (ValueError, OSError, RuntimeError) as error:

@@ -125,6 +125,7 @@ class StoreWriter:
                 "created_with": f"vfs_panel {__version__}",
                 "block_rows": block_rows,
                 "layers": [],
+                "columns": [str(column) for column in index.columns if column != "broken"],
                 "index_sha256": layout.index_hash(index),
                 "pictures": pictures,
                 **self._source(),
