@@ -8,6 +8,7 @@ from typing import Any
 from vfs_panel.catalog import Catalog, CatalogEntry, SuggestedQuery, read_entry
 from vfs_panel.errors import ImageError, NetworkError, VFSError
 from vfs_panel.features import FeatureStore, open_store
+from vfs_panel.features.files import is_url
 from vfs_panel.images.dataset import ImageDataset
 from vfs_panel.images.reading import read_rgb
 from vfs_panel.models import Network, load_network
@@ -60,7 +61,7 @@ def sources_of(target: Target, *, images: Any = None, model: Any = None) -> dict
         If the target is none of these, or cannot be opened.
     """
     if isinstance(target, (str, Path)):
-        target = _open(Path(target))
+        target = open_store(target) if is_url(target) else _open(Path(target))
     if isinstance(target, FeatureStore):
         source = _of_store(target, images, model)
         return {source.name: source}
@@ -105,8 +106,9 @@ def _of_store(store: FeatureStore, images: Any, model: Any) -> Source:
         bundled = spec.network.startswith("vfs-demo") and spec.weights != "random"
         return load_network(spec.network, weights=None if bundled else spec.weights)
 
+    place = store.path if is_url(store.path) else Path(store.path).resolve()
     return Source(
-        key=f"{Path(store.path).resolve()} {id(images) if images is not None else ''}",
+        key=f"{place} {id(images) if images is not None else ''}",
         name=store.path,
         title=store.name.removesuffix(".zarr"),
         networks={store.network: list(store.layers)},

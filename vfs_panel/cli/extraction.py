@@ -16,7 +16,7 @@ def extract(
     images: Annotated[Path, typer.Argument(help="Folder of pictures.", metavar="IMAGES")],
     model: Annotated[str, typer.Option(help="Network, as `vfs-panel models` lists them.")],
     layer: Annotated[list[str], typer.Option(help="Layer to store; repeat it for several.")],
-    out: Annotated[Path, typer.Option(help="The store to write, such as features.zarr.")],
+    out: Annotated[str, typer.Option(help="The store to write, such as features.zarr.")],
     weights: Annotated[
         str | None,
         typer.Option(help="State dict FILE, a published name, or `random`; else the best published.", metavar="FILE"),
@@ -81,7 +81,7 @@ def _some(items: Sequence[str], between: str) -> str:
 
 
 def verify(
-    store: Annotated[Path, typer.Argument(help="The store, such as features.zarr.", metavar="STORE")],
+    store: Annotated[str, typer.Argument(help="The store: a folder such as features.zarr, or a URL.", metavar="STORE")],
 ) -> None:
     """Check every block of a store against its checksum."""
     from vfs_panel.features import verify as verify_store

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def search(
-    store: Annotated[Path, typer.Argument(help="The store, such as features.zarr.", metavar="STORE")],
+    store: Annotated[str, typer.Argument(help="The store: a folder such as features.zarr, or a URL.", metavar="STORE")],
     image: Annotated[str, typer.Option(help="A picture's id in the store, or any picture file.", metavar="ID_OR_FILE")],
     mask: Annotated[
         Path | None,

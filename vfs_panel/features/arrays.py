@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vfs_panel.errors import StoreError
 from vfs_panel.features import layout
+from vfs_panel.features.files import folder_to_write
 from vfs_panel.features.packing import pack
 from vfs_panel.features.spec import FeatureSpec
 from vfs_panel.features.store import FeatureStore
@@ -88,7 +89,7 @@ def store_from_arrays(
     }  # fmt: skip
     largest = max(spec.nbytes for spec in specs.values())
     block_rows = max(1, min(n, int(settings().block_mb * 1e6 / largest)))
-    with StoreWriter(Path(out), index, specs, block_rows=block_rows) as writer:
+    with StoreWriter(folder_to_write(out), index, specs, block_rows=block_rows) as writer:
         for block in writer.missing():
             rows = writer.blocks[block]
             chosen = order[rows]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vfs_panel.errors import ImageError, StoreError
 from vfs_panel.features import layout
+from vfs_panel.features.files import folder_to_write
 from vfs_panel.features.packing import pack
 from vfs_panel.features.spec import FeatureSpec
 from vfs_panel.features.store import FeatureStore
@@ -90,7 +91,7 @@ def extract(
     with Extractor(network, wanted, device=device or settings().device, input_px=input_px) as extractor:
         specs = {layer: _spec(network, layer, extractor.grids[layer], input_px, dtype) for layer in wanted}
         block_rows = max(1, min(len(index), int(settings().block_mb * 1e6 / max(s.nbytes for s in specs.values()))))
-        with StoreWriter(Path(out), index, specs, block_rows=block_rows, pictures=images.folder) as writer:
+        with StoreWriter(folder_to_write(out), index, specs, block_rows=block_rows, pictures=images.folder) as writer:
             run = _Run(images, [str(i) for i in index.index], extractor, writer, dtype, on_error, progress)
             run.all(batch_size or settings().batch_size)
             writer.finish()

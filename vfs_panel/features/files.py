@@ -73,6 +73,19 @@ def store_files(path: Path | str, storage_options: dict[str, Any] | None = None)
     return LocalFiles(Path(path))
 
 
+def folder_to_write(out: Path | str) -> Path:
+    """Return the folder that a store is to be written to.
+
+    Raises
+    ------
+    StoreError
+        If it is a URL: a store is written where each block can be made safe at once, and then copied.
+    """
+    if is_url(out):
+        raise StoreError(f"A store is written to a folder of this machine, not to {out}. Copy it there afterwards.")
+    return Path(out)
+
+
 class LocalFiles:
     """A folder of this machine."""
 
@@ -86,7 +99,7 @@ class LocalFiles:
 
     def group(self) -> "zarr.Group":
         """Open the store's root group, read-only."""
-        return zarr.open_group(self.path, mode="r", use_consolidated=False)
+        return zarr.open_group(self.path, mode="r", zarr_format=3, use_consolidated=False)
 
     def folders(self) -> list[str]:
         """Return what lies in the root."""
@@ -173,7 +186,7 @@ class RemoteFiles:
     def group(self) -> "zarr.Group":
         """Open the store's root group, read-only."""
         store = zarr.storage.FsspecStore.from_url(self._url, storage_options=self._options, read_only=True)
-        return zarr.open_group(store, mode="r", use_consolidated=False)
+        return zarr.open_group(store, mode="r", zarr_format=3, use_consolidated=False)
 
     def folders(self) -> list[str] | None:
         """Return what lies in the root, or None if that cannot be listed, as on most HTTP servers."""
