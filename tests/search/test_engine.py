@@ -12,7 +12,7 @@ import zarr
 
 from vfs_panel.errors import QueryError, SearchCancelled, StoreError
 from vfs_panel.features import FeatureStore, layout, open_store, store_from_arrays
-from vfs_panel.search import RegionQuery, RegionSearch, kernels, result, tiers
+from vfs_panel.search import RegionQuery, RegionSearch, kernels, resident, result, tiers
 from vfs_panel.search.ask import Answer, Ask
 from vfs_panel.search.together import Together
 
@@ -351,7 +351,7 @@ def test_no_memory_after_all_is_no_end(
     def full(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(tiers, "empty_codes", full)
+    monkeypatch.setattr(resident, "empty_codes", full)
     engine = RegionSearch(store, "layer", device="cpu", scan="int8")
     assert "read from disk" in engine.tier
     assert "no memory for int8" in engine.choice

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.search import brute
 from vfs_panel.features import store_from_arrays
-from vfs_panel.search import RegionQuery, RegionSearch, packing, tiers
+from vfs_panel.search import RegionQuery, RegionSearch, packing, resident
 
 KINDS = ("normal", "sparse", "constant", "zero", "huge", "tiny", "ties", "one hot", "mixed sizes", "near")
 _numbers = itertools.count()
@@ -87,8 +87,8 @@ def test_no_match_is_ever_lost(
     order = [int(i[1:]) for i in store.index.index]  # a store keeps its pictures by domain
     features, domains, own = features[order], [domains[i] for i in order], order.index(own)
     with monkeypatch.context() as patch:
-        patch.setattr(tiers, "slab_pictures", lambda *_: case["slab"])
-        patch.setattr(tiers, "faster_packed", lambda *_: scan == "int8 packed")
+        patch.setattr(resident, "slab_pictures", lambda *_: case["slab"])
+        patch.setattr(resident, "faster_packed", lambda *_: scan == "int8 packed")
         engine = (
             RegionSearch(store, device="cpu", memory_mb=1e-6)
             if scan == "streamed"

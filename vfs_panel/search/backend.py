@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 from vfs_panel.errors import QueryError
 from vfs_panel.search.ask import Answer, Ask, merge
 from vfs_panel.search.codes import ScanType
+from vfs_panel.search.devices import pick_device
 from vfs_panel.search.plan import make_tier
 from vfs_panel.search.shard import Shard
-from vfs_panel.search.tiers import pick_device
 
 if TYPE_CHECKING:
     from vfs_panel.features.store import FeatureStore

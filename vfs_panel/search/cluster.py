@@ -17,9 +17,9 @@ from urllib.parse import urlparse
 from vfs_panel.errors import QueryError, SearchCancelled, StoreError
 from vfs_panel.search.ask import Answer, Ask, merge
 from vfs_panel.search.codes import ScanType
+from vfs_panel.search.devices import free_memory_mb, pick_device
 from vfs_panel.search.plan import SHARE_OF_FREE, Plan, make_plan, make_tier
 from vfs_panel.search.shard import Shard
-from vfs_panel.search.tiers import free_memory_mb, pick_device
 
 if TYPE_CHECKING:
     from vfs_panel.features.store import FeatureStore

@@ -7,18 +7,11 @@ import torch
 
 from vfs_panel.errors import QueryError
 from vfs_panel.search.codes import ITEM_BYTES, SCAN_TYPES, ScanType
-from vfs_panel.search.tiers import (
-    ResidentTier,
-    StreamedTier,
-    Tier,
-    device_words,
-    fastest_scan,
-    free_memory_mb,
-    resident_bytes,
-    sample_codes,
-    size_words,
-    spans_within,
-)
+from vfs_panel.search.devices import device_words, free_memory_mb, size_words
+from vfs_panel.search.resident import ResidentTier, resident_bytes
+from vfs_panel.search.streamed import StreamedTier
+from vfs_panel.search.tiers import Tier, spans_within
+from vfs_panel.search.timing import fastest_scan, sample_codes
 
 if TYPE_CHECKING:
     from vfs_panel.features.store import FeatureStore

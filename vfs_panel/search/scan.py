@@ -4,7 +4,6 @@ Codes lie as (y, x, picture, channel). One row of cells of many pictures is then
 alone whose cell can lie in that row; and a shifted add runs over all windows of a row and all pictures at once.
 """
 
-import time
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,16 +11,13 @@ import torch
 from torch import Tensor
 
 from vfs_panel.search import kernels
-from vfs_panel.search.codes import Codes, Columns, ScanType, make_columns
+from vfs_panel.search.codes import Codes, Columns
 from vfs_panel.search.packing import PackedCodes, packed_products, shifted
-from vfs_panel.search.workers import spread
 
 Order = Literal["columns first", "cells first"]
 ORDERS: tuple[Order, ...] = ("columns first", "cells first")
-CELLS_TIMED = (1, 4, 9, 25)  # painted cells that an engine times the orders for
 PRODUCTS_MB = 4.0  # of products at a time: about what a core's cache holds
 BORDERLINE = 1e-5  # of a floor: so near to it, rounding may decide whether a window counts as empty
-_TIMED_MB = 8.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,38 +171,3 @@ def scan_slab(
     """Return the best `count` windows of every picture of a slab under each kernel."""
     totals = window_sums(codes, columns, steps, order)
     return best_of(totals, codes.norm2, columns, floors, count=count, compatible=compatible)
-
-
-def time_scan(
-    codes: Codes | PackedCodes,
-    grid: tuple[int, int, int],
-    cells: int,
-    scan_type: ScanType,
-    order: Order = "columns first",
-    *,
-    rounds: int = 3,
-) -> float:
-    """Return the seconds per picture of a scan on one core, with a square of painted cells: the best of some rounds."""
-    channels, height, width = grid
-    h = min(height, max(1, round(cells**0.5)))
-    w = min(width, max(1, round(cells / h)))
-    kernel = kernels.make_kernel(torch.ones(channels, h, w), torch.ones(h, w))
-    columns = make_columns([kernel], scan_type, codes.norm2.device)
-    steps = make_steps(columns, grid, len(codes))
-
-    def rounds_of(_: slice) -> float:
-        best = float("inf")
-        for turn in range(rounds + 1):
-            start = time.perf_counter()
-            scan_slab(codes, columns, steps, [0.0], count=1, compatible=False, order=order)
-            if turn:  # the first one warms up
-                best = min(best, time.perf_counter() - start)
-        return best / len(codes)
-
-    return next(spread(rounds_of, [slice(0, len(codes))]))
-
-
-def timed_pictures(grid: tuple[int, int, int]) -> int:
-    """Return how many pictures of a grid (channel, y, x) a timing takes: some MB, at least eight."""
-    channels, y, x = grid
-    return max(8, int(_TIMED_MB * 1e6 / (channels * y * x)))

@@ -1,0 +1,201 @@
+"""ResidentTier: features as codes in the memory of a device."""
+
+import logging
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vfs_panel.search import scan, tiers
+from vfs_panel.search.codes import (
+    ITEM_BYTES,
+    Codes,
+    Columns,
+    ScanType,
+    codes_bytes,
+    empty_codes,
+    encode,
+    make_columns,
+)
+from vfs_panel.search.devices import device_words, size_words
+from vfs_panel.search.kernels import make_kernel
+from vfs_panel.search.packing import PackedCodes, pack
+from vfs_panel.search.scan import Best, Order
+from vfs_panel.search.tiers import check_finite, cut, load, spans_within
+from vfs_panel.search.timing import CELLS_TIMED, faster_packed, time_scan, timed_pictures
+from vfs_panel.search.workers import spread
+
+if TYPE_CHECKING:
+    from vfs_panel.features.store import FeatureStore
+
+logger = logging.getLogger(__name__)
+
+SLAB_MB = 32.0  # of codes in one slab
+GPU_REACH = 16.0  # a GPU's slabs against a core's
+FUSED_TESTED, FUSED_AGREES = 256, 1e-3  # pictures that the fused kernel is tested on, and how near it must come
+FEW = 3  # slabs with less than one in so many pictures left by a filter are gathered before they are multiplied
+
+
+def slab_pictures(n: int, grid: tuple[int, int, int], scan_type: ScanType, device: torch.device) -> int:
+    """Return how many pictures one slab holds: long rows for the product, and work for every core."""
+    channels, height, width = grid
+    largest = SLAB_MB * 1e6 / (channels * height * width * ITEM_BYTES[scan_type])
+    if device.type != "cpu":
+        return max(1, int(largest * GPU_REACH))
+    return max(1, int(min(largest, max(16, -(-n // (4 * torch.get_num_threads()))))))
+
+
+class ResidentTier:
+    """All features of some rows in the memory of one device, as codes of one type, in slabs of pictures."""
+
+    def __init__(
+        self, store: "FeatureStore", layer: str, rows: slice, device: torch.device, scan_type: ScanType
+    ) -> None:
+        self._store, self._layer = store, layer
+        self.rows, self.device, self.scan_type = rows, device, scan_type
+        self.grid = store.spec(layer).grid
+        self._step = slab_pictures(rows.stop - rows.start, self.grid, scan_type, device)
+        # A slab is allocated on its own, so that no memory is ever held twice.
+        self.slabs: list[Codes | PackedCodes] = [
+            empty_codes(part.stop - part.start, self.grid, scan_type, device)
+            for part in cut(rows.stop - rows.start, self._step)
+        ]
+        self._load()
+        self._fused = self._test_fused()
+        self._orders = self._time_orders()
+        self.rho = torch.cat([slab.rho for slab in self.slabs]).cpu() if self.slabs else torch.zeros(0)
+        kind = "features" if scan_type == "float32" else f"{scan_type} codes"
+        size = size_words(sum(slab.nbytes for slab in self.slabs))
+        self.words = f"{device_words(device)}, all {kind} in memory, {size}"
+
+    def _load(self) -> None:
+        ids = [str(i) for i in self._store.index.index]
+        channels, height, width = self.grid
+        step = max(1, int(tiers.LOAD_MB * 1e6 / (4 * channels * height * width)))
+        for span in spans_within(self._store, self._layer, self.rows):
+            stored = self._store.read(self._layer, span)
+            first = span.start - self.rows.start
+            # Cut at the slabs' ends too: each part goes into one slab.
+            ends = {*range(0, len(stored), step), len(stored)}
+            ends |= {e - first for e in range(0, first + len(stored), self._step) if e > first}
+            edges = sorted(ends)
+
+            def fill(part: slice, stored: NDArray[np.floating] = stored, first: int = first) -> None:
+                slab, at = divmod(first + part.start, self._step)
+                codes = self.slabs[slab]
+                assert isinstance(codes, Codes)
+                own = codes[at : at + part.stop - part.start]
+                encode(load(stored[part], self.device), own)
+                check_finite(own.norm2, self.rows.start + first + part.start, ids)
+
+            for _ in spread(fill, [slice(a, b) for a, b in pairwise(edges)]):
+                pass
+
+    def _test_fused(self) -> bool:
+        """Return whether the fused kernel runs here and agrees with the plain path, its oracle, on some pictures."""
+        if self.device.type != "cuda" or not self.slabs:
+            return False
+        from vfs_panel.search import fused
+
+        if not fused.available(self.device):
+            return False
+        first = self.slabs[0]
+        assert isinstance(first, Codes)
+        sample = first[: min(len(first), FUSED_TESTED)].contiguous()
+        channels, height, width = self.grid
+        h, w = min(3, height), min(3, width)
+        generator = torch.Generator().manual_seed(0)
+        kernel = make_kernel(torch.rand(channels, h, w, generator=generator), torch.ones(h, w))
+        columns = make_columns([kernel], self.scan_type, self.device)
+        steps = scan.make_steps(columns, self.grid, len(sample))
+        plain = scan.scan_slab(
+            sample, columns, steps, [0.0], count=1, compatible=False, order="columns first"
+        )  # fmt: skip
+        try:
+            best = self._best_fused(sample, columns, [0.0], compatible=False)
+        except Exception:  # a compiler, a driver or a GPU that it does not know: the plain path does it
+            logger.warning(
+                "The fused kernel does not run on %s; searches use PyTorch's own.", self.device, exc_info=True
+            )
+            return False
+        agrees = torch.allclose(best.score, plain.score, rtol=0, atol=FUSED_AGREES, equal_nan=True)
+        if not agrees:
+            logger.warning("The fused kernel does not agree with PyTorch on %s and is not used.", self.device)
+        return agrees
+
+    def _best_fused(self, codes: Codes, columns: Columns, floors: list[float], *, compatible: bool) -> Best:
+        from vfs_panel.search.fused import fused_best
+
+        scale = None if codes.scale is None else codes.scale.permute(2, 0, 1)
+        score, at = fused_best(
+            codes.values.permute(2, 0, 1, 3), scale, codes.norm2.permute(2, 0, 1), columns, floors,
+            compatible=compatible,
+        )  # fmt: skip
+        across = torch.tensor([self.grid[2] - w + 1 for _, w in columns.sizes], device=at.device)[:, None]
+        return Best(score[..., None], (at // across)[..., None], (at % across)[..., None])
+
+    def _time_orders(self) -> dict[int, Order]:
+        """Time both orders of the product on the first pictures, for a few numbers of painted cells."""
+        if self.device.type != "cpu" or not self.slabs:
+            return {1: "columns first"}
+        first = self.slabs[0]
+        assert isinstance(first, Codes)
+        sample = first[: timed_pictures(self.grid)].contiguous()
+        if self.scan_type == "int8" and faster_packed(sample, self.grid):
+            for number, slab in enumerate(self.slabs):
+                assert isinstance(slab, Codes)
+                self.slabs[number] = pack(slab)
+            return {1: "columns first"}
+        return {
+            cells: min(scan.ORDERS, key=lambda order: time_scan(sample, self.grid, cells, self.scan_type, order))
+            for cells in CELLS_TIMED
+        }
+
+    def order(self, columns: int) -> Order:
+        """Return the order of the product that is fastest for so many columns."""
+        return self._orders[min(self._orders, key=lambda cells: abs(np.log(cells / columns)))]
+
+    def scan(
+        self, columns: Columns, floors: list[float], *, count: int, compatible: bool, wanted: NDArray[np.bool_]
+    ) -> Iterator[tuple[float, NDArray[np.intp], Best]]:
+        """Yield the share that is done, pictures, and their best windows."""
+        order = self.order(len(columns))
+        steps = scan.make_steps(columns, self.grid, self._step)
+        parts = [part for part in cut(self.rows.stop - self.rows.start, self._step) if wanted[part].any()]
+
+        def task(part: slice) -> tuple[NDArray[np.intp], Best]:
+            at = np.flatnonzero(wanted[part])
+            slab = self.slabs[part.start // self._step]
+            if FEW * len(at) < len(slab) and isinstance(slab, Codes):
+                slab = slab[torch.from_numpy(at).to(self.device)]  # a filter left little of it
+            else:
+                at = np.arange(len(slab))
+            if self._fused and count == 1 and isinstance(slab, Codes):
+                return at + part.start, self._best_fused(slab.contiguous(), columns, floors, compatible=compatible)
+            best = scan.scan_slab(slab, columns, steps, floors, count=count, compatible=compatible, order=order)
+            return at + part.start, best
+
+        results = map(task, parts) if self.device.type == "cuda" else spread(task, parts)
+        for number, (at, best) in enumerate(results, 1):
+            yield number / len(parts), at, best
+
+    def floats(self, rows: NDArray[np.intp]) -> NDArray[np.floating]:
+        """Return stored features (n, channel, y, x): from memory if nothing was lost, else from the store."""
+        if self.scan_type == "float32":
+            found = [self.slabs[row // self._step].values[:, :, row % self._step].cpu() for row in rows.tolist()]
+            features: NDArray[np.floating] = torch.stack(found).permute(0, 3, 1, 2).contiguous().numpy()
+            return features
+        return self._store.read_rows(self._layer, rows + self.rows.start)
+
+    def norm2(self, rows: NDArray[np.intp]) -> Tensor:
+        """Return the squared length of every cell of some pictures, (n, y, x)."""
+        return torch.stack([self.slabs[row // self._step].norm2[:, :, row % self._step].cpu() for row in rows.tolist()])
+
+
+def resident_bytes(store: "FeatureStore", layer: str, rows: slice, scan_type: ScanType) -> int:
+    """Return the memory that a ResidentTier of these rows takes."""
+    return codes_bytes(rows.stop - rows.start, store.spec(layer).grid, scan_type)
