@@ -16,7 +16,7 @@ from vfs_panel.bench.timing import in_turns
 from vfs_panel.features.extraction import extract
 from vfs_panel.images.dataset import ImageDataset
 from vfs_panel.models import load_network
-from vfs_panel.search.tiers import pick_device
+from vfs_panel.search.devices import pick_device
 from vfs_panel.settings import settings
 
 Progress = Callable[[int, int], None]

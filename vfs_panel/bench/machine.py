@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from vfs_panel.search.tiers import free_memory_mb, pick_device
+from vfs_panel.search.devices import free_memory_mb, pick_device
 
 
 def describe(device: str) -> dict[str, Any]:

@@ -68,8 +68,8 @@ def _measure_here(path: str, scan: str, device: str) -> Peak:
     from vfs_panel.bench.sets import LAYER, Recipe
     from vfs_panel.features import FeatureStore, open_store
     from vfs_panel.search.codes import codes_bytes
+    from vfs_panel.search.devices import pick_device
     from vfs_panel.search.engine import RegionSearch
-    from vfs_panel.search.tiers import pick_device
 
     chosen = pick_device(device)
     store = open_store(path)

@@ -28,8 +28,8 @@ from vfs_panel.bench.timing import Call, Times, in_turns
 from vfs_panel.errors import BenchError
 from vfs_panel.features.store import FeatureStore
 from vfs_panel.search.codes import ScanType, codes_bytes
+from vfs_panel.search.devices import free_memory_mb, pick_device, size_words
 from vfs_panel.search.query import RegionQuery
-from vfs_panel.search.tiers import free_memory_mb, pick_device, size_words
 
 Progress = Callable[[int, int], None]
 Kind = Literal["ours", "preview", "fused", "reference", "faiss", "memory", "copy"]
@@ -171,6 +171,9 @@ def measure(chosen: Sequence[Recipe], folder: Path, *, device: str = "cpu", prog
             store = sets.build(recipe, own / "set.zarr")
             build_s = time.perf_counter() - start
             step()
+            # Now, as the processes need the memory that this one will hold.
+            peaks = {scan: peak.measure(store.path, scan, device) for scan in ("auto", *_fitting(recipe, device))}
+            step()
             own_known = {mask: figure for (grid, mask), figure in known.items() if grid == recipe.grid}
             field = _Field(store, recipe, device, own_known)
             figures = []
@@ -178,9 +181,7 @@ def measure(chosen: Sequence[Recipe], folder: Path, *, device: str = "cpu", prog
                 figures += field.measure(mask)
                 step()
             field.close()
-            gc.collect()  # what the field held must be free for the processes that come now
-            peaks = {scan: peak.measure(store.path, scan, device) for scan in ("auto", *field.scans)}
-            step()
+            gc.collect()  # what the field held must be free for the next
         known |= {(recipe.grid, f.mask): f for f in figures if f.kind == "reference"}
         outcomes.append(SetOutcome(recipe, figures, peaks, field.left_out, build_s))
     return Part(
@@ -192,6 +193,13 @@ def measure(chosen: Sequence[Recipe], folder: Path, *, device: str = "cpu", prog
         ),
         left_out=tuple(dict.fromkeys(line for outcome in outcomes for line in outcome.left_out)),
     )
+
+
+def _fitting(recipe: Recipe, device: str) -> list[ScanType]:
+    """Return the representations that fit into memory by themselves."""
+    chosen = pick_device(device)
+    room = free_memory_mb(chosen) * 1e6 * ROOM
+    return [scan for scan in SCANS[chosen.type] if codes_bytes(recipe.n_images, recipe.grid, scan) < room]
 
 
 @dataclass(frozen=True, slots=True)

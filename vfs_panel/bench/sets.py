@@ -20,7 +20,7 @@ from vfs_panel.features import FeatureSpec, FeatureStore, layout
 from vfs_panel.features.packing import pack
 from vfs_panel.features.writer import StoreWriter
 from vfs_panel.images.preprocessing import Preprocessing
-from vfs_panel.search.tiers import size_words
+from vfs_panel.search.devices import size_words
 from vfs_panel.settings import settings
 
 LAYER = "synthetic"
