@@ -4,7 +4,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 import numpy as np
 import pandas as pd
@@ -12,12 +12,12 @@ import torch
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from vfs_panel import __version__
 from vfs_panel.errors import QueryError
 from vfs_panel.search import kernels
 from vfs_panel.search.ask import Answer, Ask
 from vfs_panel.search.backend import Backend, open_backend
 from vfs_panel.search.query import RegionQuery
+from vfs_panel.search.result import labelled
 from vfs_panel.search.together import Together
 from vfs_panel.search.workers import spread
 from vfs_panel.settings import settings
@@ -31,6 +31,18 @@ MAX_K = 10_000
 TEXT_COLUMNS = ("domain", "label", "split", "path")
 NULL_MB = 16.0  # of products that one thread holds for the level of chance
 SMALLEST = 1e-15  # magnitudes below this have squares that float32 cannot hold
+
+
+class Options(TypedDict, total=False):
+    """Options of a search; see `RegionSearch.search`."""
+
+    k: int
+    unique: Unique | None
+    per_image: int
+    where: Where | None
+    exclude_query: bool
+    compatible: bool
+    exact: bool
 
 
 class RegionSearch:
@@ -143,13 +155,13 @@ class RegionSearch:
         self,
         query: RegionQuery,
         *,
-        k: int,
-        unique: Unique | None,
-        per_image: int,
-        where: Where | None,
-        exclude_query: bool,
-        compatible: bool,
-        exact: bool,
+        k: int = 20,
+        unique: Unique | None = None,
+        per_image: int = 1,
+        where: Where | None = None,
+        exclude_query: bool = True,
+        compatible: bool = False,
+        exact: bool = True,
     ) -> Ask:
         if not 1 <= k <= MAX_K:
             raise QueryError(f"k is {k}; it must be from 1 to {MAX_K}.")
@@ -261,31 +273,17 @@ class RegionSearch:
             query, k=k, unique=unique, per_image=per_image, where=where, exclude_query=exclude_query,
             compatible=compatible, exact=exact,
         )  # fmt: skip
-        return self._result(query, ask, self._together.answer(ask), unique, start)
+        return self._labelled(query, ask, self._together.answer(ask), unique, start)
 
-    def search_many(
-        self,
-        queries: Sequence[RegionQuery],
-        *,
-        k: int = 20,
-        unique: Unique | None = None,
-        per_image: int = 1,
-        where: Where | None = None,
-        exclude_query: bool = True,
-        compatible: bool = False,
-        exact: bool = True,
-    ) -> list[xr.Dataset]:
-        """Search for several queries in one pass over the features; parameters and results as of `search`."""
+    def search_many(self, queries: Sequence[RegionQuery], **options: Unpack[Options]) -> list[xr.Dataset]:
+        """Search for several queries in one pass over the features; options and results as of `search`."""
         start = time.perf_counter()
-        asks = [
-            self._ask(
-                query, k=k, unique=unique, per_image=per_image, where=where, exclude_query=exclude_query,
-                compatible=compatible, exact=exact,
-            )
-            for query in queries
-        ]  # fmt: skip
+        asks = [self._ask(query, **options) for query in queries]
         answers = self._backend.answers(asks) if asks else []
-        return [self._result(q, a, answer, unique, start) for q, a, answer in zip(queries, asks, answers, strict=True)]
+        unique = options.get("unique")
+        return [
+            self._labelled(q, a, answer, unique, start) for q, a, answer in zip(queries, asks, answers, strict=True)
+        ]
 
     def progressive(
         self,
@@ -293,12 +291,7 @@ class RegionSearch:
         *,
         every_s: float = 0.3,
         cancel: threading.Event | None = None,
-        k: int = 20,
-        unique: Unique | None = None,
-        per_image: int = 1,
-        where: Where | None = None,
-        exclude_query: bool = True,
-        compatible: bool = False,
+        **options: Unpack[Options],
     ) -> Iterator[xr.Dataset]:
         """Search, and yield what is known so far at times; the last result is that of `search`.
 
@@ -306,6 +299,7 @@ class RegionSearch:
         ----------
         every_s : seconds between two results of a long search.
         cancel : stops the search between two blocks when set, with SearchCancelled; so does closing the iterator.
+        options : as of `search`.
 
         Yields
         ------
@@ -318,15 +312,28 @@ class RegionSearch:
             As `search` does; if `cancel` was set.
         """
         start = shown = time.perf_counter()
-        ask = self._ask(
-            query, k=k, unique=unique, per_image=per_image, where=where, exclude_query=exclude_query,
-            compatible=compatible, exact=True,
-        )  # fmt: skip
+        unique = options.get("unique")
+        ask = self._ask(query, **options)
         for done, answers in self._backend.steps([ask], cancel):
             if done == 1 or time.perf_counter() - shown >= every_s:
-                result = self._result(query, ask, answers()[0], unique, start)
+                result = self._labelled(query, ask, answers()[0], unique, start)
                 yield result.assign_attrs(progress=done, exact=int(done == 1))
                 shown = time.perf_counter()
+
+    def _labelled(
+        self, query: RegionQuery, ask: Ask, answer: Answer, unique: Unique | None, start: float
+    ) -> xr.Dataset:
+        facts: dict[str, str | float] = {
+            **self.spec.source_attrs(),
+            "layer": self.layer,
+            "store": self.store.path,
+            "device": self._backend.device,
+            "unique": unique or "",
+            "scan": self.scan,
+            "elapsed_ms": (time.perf_counter() - start) * 1e3,
+        }
+        found = labelled(query, ask, answer, self._ids, self._text, facts)
+        return found.assign_attrs(grid=f"{self.spec.grid[1]},{self.spec.grid[2]}")
 
     def _features(self, rows: NDArray[np.intp]) -> torch.Tensor:
         """Return stored features as float32 (n, y, x, channel), on the CPU."""
@@ -447,68 +454,3 @@ class RegionSearch:
         own = np.array([region[0] for region in regions])[:, None] == rows[None]
         scores[own] = np.nan
         return scores
-
-    def _result(
-        self,
-        query: RegionQuery,
-        ask: Ask,
-        answer: Answer,
-        unique: Unique | None,
-        start: float,
-    ) -> xr.Dataset:
-        text, ids = self._text, self._ids
-        h, w = query.mask.shape
-        images, found = answer.match_row, len(answer.match_row)
-        best, score, y, x = answer.match_place == 0, answer.score.copy(), answer.y.copy(), answer.x.copy()
-        # A match's picture has one score, the exact one; the others keep the scan's.
-        score[images[best]], y[images[best]], x[images[best]] = (
-            values[best] for values in (answer.match_score, answer.match_y, answer.match_x)
-        )
-        known = ask.allowed & np.isfinite(score)
-        return xr.Dataset(
-            {
-                "score": ("rank", answer.match_score),
-                "image_id": ("rank", ids[images]),
-                "y": ("rank", answer.match_y),
-                "x": ("rank", answer.match_x),
-                "height": ("rank", np.full(found, h, np.int32)),
-                "width": ("rank", np.full(found, w, np.int32)),
-                "label": ("rank", text["label"][images]),
-                "domain": ("rank", text["domain"][images]),
-                "path": ("rank", text["path"][images]),
-                "image_score": ("image", np.where(known, score, np.float32(np.nan))),
-                "image_y": ("image", np.where(known, y, -1)),
-                "image_x": ("image", np.where(known, x, -1)),
-                "mask": (("mask_y", "mask_x"), query.mask),
-            },
-            coords={
-                "rank": np.arange(1, found + 1),
-                "image": ids,
-                "image_domain": ("image", text["domain"]),
-                "image_label": ("image", text["label"]),
-                "image_split": ("image", text["split"]),
-            },
-            attrs={
-                "network": self.spec.network,
-                "weights": self.spec.weights,
-                "weights_sha256": self.spec.weights_sha256,
-                "layer": self.layer,
-                "preprocessing": self.spec.preprocessing.to_json(),
-                "store": self.store.path,
-                "query_image": query.image_id or "",
-                "mask_box": ",".join(map(str, query.box)),
-                "grid": f"{self.spec.grid[1]},{self.spec.grid[2]}",
-                "device": self._backend.device,
-                "created_with": f"vfs_panel {__version__}",
-                "k": ask.k,
-                "unique": unique or "",
-                "per_image": ask.per_image,
-                "compatible": int(ask.compatible),
-                "exact": int(ask.exact),
-                "scan": self.scan,
-                "bound": answer.bound,
-                "rescored": answer.rescored,
-                "n_searched": int(ask.allowed.sum()),
-                "elapsed_ms": (time.perf_counter() - start) * 1e3,
-            },
-        )

@@ -1,10 +1,77 @@
 """The result of a search: one labelled xr.Dataset, and how it is written out."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
+
+from vfs_panel import __version__
+from vfs_panel.search.ask import Answer, Ask
+from vfs_panel.search.query import RegionQuery
 
 RANK_COLUMNS = ("score", "image_id", "y", "x", "height", "width", "label", "domain", "path")
+
+
+def labelled(
+    query: RegionQuery,
+    ask: Ask,
+    answer: Answer,
+    ids: NDArray[np.str_],
+    columns: Mapping[str, NDArray[np.str_]],
+    facts: Mapping[str, str | float],
+) -> xr.Dataset:
+    """Return an answer as the Dataset that `RegionSearch.search` describes.
+
+    Parameters
+    ----------
+    ids : of all pictures of the store, in its order.
+    columns : domain, label, split and path of all pictures.
+    facts : further attributes: where the result came from.
+    """
+    h, w = query.mask.shape
+    images, found = answer.match_row, len(answer.match_row)
+    best, score, y, x = answer.match_place == 0, answer.score.copy(), answer.y.copy(), answer.x.copy()
+    # A match's picture has one score, the exact one; the others keep the scan's.
+    score[images[best]], y[images[best]], x[images[best]] = (
+        values[best] for values in (answer.match_score, answer.match_y, answer.match_x)
+    )
+    known = ask.allowed & np.isfinite(score)
+    return xr.Dataset(
+        {
+            "score": ("rank", answer.match_score),
+            "image_id": ("rank", ids[images]),
+            "y": ("rank", answer.match_y),
+            "x": ("rank", answer.match_x),
+            "height": ("rank", np.full(found, h, np.int32)),
+            "width": ("rank", np.full(found, w, np.int32)),
+            **{name: ("rank", columns[name][images]) for name in ("label", "domain", "path")},
+            "image_score": ("image", np.where(known, score, np.float32(np.nan))),
+            "image_y": ("image", np.where(known, y, -1)),
+            "image_x": ("image", np.where(known, x, -1)),
+            "mask": (("mask_y", "mask_x"), query.mask),
+        },
+        coords={
+            "rank": np.arange(1, found + 1),
+            "image": ids,
+            **{f"image_{name}": ("image", columns[name]) for name in ("domain", "label", "split")},
+        },
+        attrs={
+            **facts,
+            "query_image": query.image_id or "",
+            "mask_box": ",".join(map(str, query.box)),
+            "grid": f"{query.grid[0]},{query.grid[1]}",
+            "created_with": f"vfs_panel {__version__}",
+            "k": ask.k,
+            "per_image": ask.per_image,
+            "compatible": int(ask.compatible),
+            "exact": int(ask.exact),
+            "bound": answer.bound,
+            "rescored": answer.rescored,
+            "n_searched": int(ask.allowed.sum()),
+        },
+    )
 
 
 def table(result: xr.Dataset) -> pd.DataFrame:
