@@ -1,5 +1,8 @@
 """Every contestant finds the true best pictures, whoever cannot be had says how to get it, and errors are noticed."""
 
+import os
+import re
+import subprocess
 import sys
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
@@ -49,6 +52,30 @@ def test_ours_has_the_same_truth(tiny_set: FeatureStore, name: str, scan: str) -
     assert truth.disagreement(first, right.compatible[:60], truth.EXACT_TOLERANCE) == ""
 
 
+_INTERPRETED = """
+import sys, numpy, torch
+from vfs_panel.bench import regions, truth
+from vfs_panel.bench.contestants import Fused
+from vfs_panel.features import open_store
+store = open_store(sys.argv[1])
+for scan in ("float16", "int8"):
+    alone, query = Fused(store, torch.device("cpu"), scan), regions.query(store, "synthetic", regions.SOFT)
+    alone.set_region(query)
+    scores, bound = alone.scores()
+    assert (abs(scores - truth.best_scores(store, query).plain) <= bound).all(), scan
+    assert store.n_images * 16 * 49 < alone.nbytes < store.n_images * 16 * 49 * 4
+    alone()
+"""
+
+
+def test_the_fused_kernel_alone_keeps_its_bound(tiny_set: FeatureStore) -> None:
+    pytest.importorskip("triton")
+    environment = os.environ | {"TRITON_INTERPRET": "1"}  # which must be set before Triton is loaded
+    command = [sys.executable, "-c", _INTERPRETED, tiny_set.path]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_query_is_found_first(tiny_set: FeatureStore) -> None:
     query = regions.query(tiny_set, LAYER, regions.SOFT)
     assert int(truth.best_scores(tiny_set, query).plain.argmax()) == int(str(query.image_id))
@@ -78,8 +105,6 @@ def test_agreement() -> None:
     ],
 )
 def test_disagreement(change: object, message: str) -> None:
-    import re
-
     assert re.search(message, truth.disagreement(change(_best(SCORES)), SCORES, 1e-6))
 
 

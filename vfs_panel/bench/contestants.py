@@ -14,8 +14,10 @@ from torch import Tensor
 
 from vfs_panel.bench.sets import LAYER
 from vfs_panel.errors import BenchError
-from vfs_panel.search.codes import ScanType, codes_bytes
+from vfs_panel.search.codes import ScanType, codes_bytes, empty_codes, encode, make_columns
 from vfs_panel.search.engine import RegionSearch
+from vfs_panel.search.kernels import make_kernel
+from vfs_panel.search.tiers import load
 
 if TYPE_CHECKING:
     from vfs_panel.features.store import FeatureStore
@@ -197,6 +199,52 @@ class Ours:
             rescored=int(result.attrs["rescored"]),
             bound=float(result.attrs["bound"]),
         )
+
+
+class Fused:
+    """The fused kernel alone, over all codes at once: the scan without what a search does before and after it.
+
+    Parameters
+    ----------
+    store : the feature store.
+    device : a GPU, or any while Triton interprets.
+    scan : type of the codes.
+
+    Attributes
+    ----------
+    nbytes : bytes that one pass reads.
+    """
+
+    def __init__(self, store: "FeatureStore", device: torch.device, scan: ScanType) -> None:
+        # Now: Triton, which no CPU needs, takes its time to load.
+        from vfs_panel.search import fused
+
+        self._kernel, self.scan = fused, scan
+        self._codes = empty_codes(store.n_images, store.spec(LAYER).grid, scan, device)
+        for start in range(0, store.n_images, LOAD_ROWS):
+            rows = slice(start, min(start + LOAD_ROWS, store.n_images))
+            encode(load(store.read(LAYER, rows), device), self._codes[rows])
+        # Pictures first, as the kernel takes them: views, nothing is moved.
+        self._values = self._codes.values.permute(2, 0, 1, 3)
+        self._scale = None if self._codes.scale is None else self._codes.scale.permute(2, 0, 1)
+        self._norm2 = self._codes.norm2.permute(2, 0, 1)
+        self.nbytes = fused.fused_bytes(self._values, self._scale, self._norm2)
+
+    def set_region(self, query: "RegionQuery") -> None:
+        """Choose what is searched for."""
+        kernel = make_kernel(torch.from_numpy(query.features), torch.from_numpy(query.mask))
+        self._columns = make_columns([kernel], self.scan, self._values.device)
+
+    def scores(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return every picture's best score, and how far from the truth it may be."""
+        best, _ = self._kernel.fused_best(self._values, self._scale, self._norm2, self._columns, [0.0])
+        bound = self._columns.error(0, self._codes.rho)
+        return best[0].double().cpu().numpy(), bound.double().cpu().numpy()
+
+    def __call__(self) -> None:
+        """Scan, and wait for the end of it."""
+        self._kernel.fused_best(self._values, self._scale, self._norm2, self._columns, [0.0])
+        synchronize(self._values.device)
 
 
 class MemoryRead:

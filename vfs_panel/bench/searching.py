@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 
 from vfs_panel.bench import peak, regions, sets, truth
 from vfs_panel.bench.contestants import (
     Flat,
     Found,
+    Fused,
     MemoryCopy,
     MemoryRead,
     NotInstalledError,
@@ -42,7 +44,8 @@ REFERENCE_CELLS = 5_000 * 49  # at most so many cells are given to visualfeature
 REFERENCE_STEP = 500  # pictures that it takes at a time
 BUFFER = 1 << 30  # bytes of memory that are read, or copied on a GPU
 ROOM = 0.85  # of the free memory that contestants may take together
-REFERENCE, FAISS = "visualfeaturesearch", "FAISS flat"
+REFERENCE, FAISS, FUSED = "visualfeaturesearch", "FAISS flat", "fused kernel alone"
+FUSED_SCANS: tuple[ScanType, ...] = ("float16", "int8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,12 +235,15 @@ class _Field:
         others = {} if known else {REFERENCE: first * self._wide // recipe.n_images}
         if self.device.type == "cpu":
             others[FAISS] = self._wide
+        elif _has_fused(self.device):
+            others |= {f"{FUSED}, {s}": codes_bytes(recipe.n_images, recipe.grid, s) for s in FUSED_SCANS}
         fits = self._fitting(others)
         self.flat = self._open(lambda: Flat(store)) if FAISS in fits else None
         self.reference = None
         if REFERENCE in fits:
             self.reference = self._open(lambda: Reference(float_features(store, first, self.device)))
         self.ours = [Ours(store, device, scan) for scan in self.scans]
+        self.fused = [Fused(store, self.device, scan) for scan in FUSED_SCANS if f"{FUSED}, {scan}" in fits]
         self.read: MemoryRead | None = None
         if self.device.type == "cpu":
             self.read = MemoryRead(min(BUFFER, max(ours.nbytes for ours in self.ours)))
@@ -277,7 +283,7 @@ class _Field:
             ours.engine.close()
         if self.read is not None:
             self.read.close()
-        self.ours, self.flat, self.reference, self.read = [], None, None, None
+        self.ours, self.fused, self.flat, self.reference, self.read = [], [], None, None, None
         del self.copy
 
     def measure(self, mask: str) -> list[Figure]:
@@ -303,6 +309,8 @@ class _Field:
             yield self._flat(self.flat, blank, query, right)
         for ours in self.ours:
             yield from self._ours(ours, blank, query, right)
+        for alone in self.fused:
+            yield self._fused(alone, blank, query, right)
         if self.read is not None:
             for ours in self.ours:
                 name = f"one read of the {ours.scan} codes"
@@ -358,6 +366,16 @@ class _Field:
             )  # fmt: skip
             yield _Entry(figure, call)
 
+    def _fused(self, alone: Fused, blank: Callable[..., Figure], query: RegionQuery, right: truth.Truth) -> _Entry:
+        alone.set_region(query)
+        scores, bound = alone.scores()
+        wrong = np.flatnonzero(~(np.abs(scores - right.plain) <= bound + truth.EXACT_TOLERANCE))
+        figure = blank(
+            contestant=f"{FUSED}, {alone.scan}", kind="fused", scan=alone.scan, nbytes=alone.nbytes,
+            problem=f"{len(wrong)} scores are off by more than their bounds" if len(wrong) else "",
+        )  # fmt: skip
+        return _Entry(figure, alone)
+
     def _timed(self, figure: Figure, times: Times) -> Figure:
         scale = figure.n_images / figure.measured_on
         if figure.kind == "memory" and self.read is not None:
@@ -384,6 +402,12 @@ class _Field:
         return found
 
 
+def _has_fused(device: torch.device) -> bool:
+    from vfs_panel.search import fused  # Triton takes its time to load
+
+    return fused.available(device)
+
+
 def _at(figure: Figure, ms: float, low_ms: float, high_ms: float, scale: float) -> Figure:
     return replace(figure, ms=ms * scale, low_ms=low_ms * scale, high_ms=high_ms * scale)
 
@@ -394,6 +418,9 @@ def _beyond_bound(found: Found, right: truth.Truth) -> str:
     off = float(np.abs(right.plain[found.rows] - found.scores).max())
     allowed = found.bound + truth.EXACT_TOLERANCE
     return "" if off <= allowed else f"a score is off by {off:.2g}, its bound is {found.bound:.2g}"
+
+
+_SCANNING = ("ours", "preview", "fused")
 
 
 def table(outcome: SetOutcome) -> Table:
@@ -412,7 +439,7 @@ def table(outcome: SetOutcome) -> Table:
                 *(number(own[mask].ms) + _mark(own[mask]) if mask in own else "–" for mask in regions.MASKS),
                 f"{number(geometric_mean(faster))}×" if compared else "–",
                 f"{number(min(faster))}×" if compared else "–",
-                f"{number(soft.times_read)}×" if soft is not None and some.kind in ("ours", "preview") else "–",
+                f"{number(soft.times_read)}×" if soft is not None and some.kind in _SCANNING else "–",
                 f"{taken.share:.0%}" if taken is not None and taken.share is not None else "–",
                 f"{max(f.rescored or 0 for f in own.values()):,}" if some.kind == "ours" else "–",
                 _agreement(list(own.values())),
@@ -466,6 +493,9 @@ def goals(outcome: SetOutcome, device: str) -> tuple[Goal, ...]:
     if device == "cuda":
         if n >= 100_000:
             found.append(Goal(f"{name}, {regions.SOFT}, exact: at most 5 ms", ours[regions.SOFT].ms, 5.0, False))
+            shares = [1 / f.times_read for f in outcome.figures if f.kind == "fused" and f.mask == regions.SOFT]
+            what = f"{name}, {regions.SOFT}: fused kernel at least 0.6 of the copy bandwidth"
+            found += [Goal(what, max(shares), 0.6, True)] if shares else []
         return tuple(found)
     faster = [figure.times_faster for figure in ours.values() if figure.times_faster is not None]
     if faster:
