@@ -3,61 +3,152 @@
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import zarr
+from google_crc32c import extend
 from numpy.typing import NDArray
 
 from vfs_panel.errors import StoreError
+from vfs_panel.features import layout
 
-RANGE_BYTES = 4 << 20  # of one request for a part of a file; several are under way at once
-GAP_BYTES = 64 << 10  # parts nearer than this are asked for together: a request costs more than these bytes
-_URL = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)
-_EXTRA = "pip install 'vfs_panel[remote]'"
+PIECE_BYTES = 1 << 20  # checked while in the processor's cache
+_URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # two letters at least: "C:" is a drive
+_FOLDED = re.compile(r"([a-z][a-z0-9+.-]+):[/\\](?![/\\])", re.IGNORECASE)
+
+Identity = tuple[int, int, int]
+_NO_FILE: Identity = (-1, -1, -1)
+
+
+class UnreadableError(Exception):
+    """A file of a store that could not be read; the reader makes a StoreError of it, which names the pictures.
+
+    Parameters
+    ----------
+    what : what is the matter with it, to follow its name: "is missing".
+    mend : how to mend it; "" where only `vfs-panel verify` can tell.
+    """
+
+    def __init__(self, what: str, mend: str = "") -> None:
+        super().__init__(what)
+        self.what, self.mend = what, mend
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some bytes of a file, and the memory that they are read into.
+
+    Attributes
+    ----------
+    file : its name inside the store, as in "layer4/features/c/0/0/0/0".
+    start : the first byte.
+    into : as long as what is read.
+    """
+
+    file: str
+    start: int
+    into: memoryview
 
 
 class Files(Protocol):
-    """Reads the files of one store by their names inside it."""
+    """Reads the files of one store by their names inside it. Several threads may do so at once."""
 
     path: str
     name: str
 
-    def group(self) -> "zarr.Group":
-        """Open the store's root group, read-only."""
+    @property
+    def ranges(self) -> bool:
+        """Whether a part of a file can be read without the rest."""
+        ...
+
+    def group(self) -> Any:
+        """Open the store's root group, read-only; its arrays know their shapes, `loaded` gives what they hold.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be reached.
+        """
         ...
 
     def folders(self) -> list[str] | None:
         """Return what lies in the root, or None if that cannot be listed."""
         ...
 
-    def missing(self, files: Sequence[str]) -> list[str]:
-        """Return those of some files that are not there."""
-        ...
-
-    def identity(self, file: str) -> tuple[object, ...]:
-        """Return what changes when a file is written anew."""
-        ...
-
-    def read(self, file: str) -> bytes:
-        """Return a whole file."""
-        ...
-
-    def fill(self, file: str, size: int, parts: Sequence[tuple[int, NDArray[np.uint8]]]) -> None:
-        """Read parts of a file of a known size into arrays, each from its offset on.
+    def loaded(self, arrays: Sequence[Any], rows: slice | None = None) -> tuple[list[Any], set[str]]:
+        """Return arrays whose rows can be taken now, and those of their files that are not there.
 
         Raises
         ------
-        StoreError
-            With what is wrong with the file, as the end of a sentence that begins with its block.
+        UnreadableError
+        """
+        ...
+
+    def block(self, file: str, size: int, into: memoryview) -> tuple[int, Identity | None]:
+        """Read the first bytes of a file of `size` bytes; return their CRC32C, and what tells the file from others.
+
+        Raises
+        ------
+        UnreadableError
+        """
+        ...
+
+    def pieces(self, pieces: Sequence[Piece]) -> list[Identity | None]:
+        """Read parts of files; return what tells each file from others, where that is known.
+
+        A file that is gone or too short gives rubbish, and another identity or none: the reader checks either.
+
+        Raises
+        ------
+        UnreadableError
+            If the place cannot be reached.
+        """
+        ...
+
+    def whole(self, file: str, size: int) -> NDArray[np.uint8]:
+        """Return all bytes of a file that should have `size`.
+
+        Raises
+        ------
+        UnreadableError
         """
         ...
 
 
+def url_of(path: object) -> str | None:
+    """Return the URL that a store's path is, such as s3://bucket/features.zarr, or None for a folder."""
+    text = str(path)
+    if isinstance(path, Path) and _FOLDED.match(text) and not path.exists():
+        text = _FOLDED.sub(r"\1://", text, count=1).replace("\\", "/")  # Path("s3://bucket") folds the two slashes
+    return text.rstrip("/") if _URL.match(text) and not text.lower().startswith("file://") else None
+
+
 def is_url(path: object) -> bool:
     """Return whether a store's path is a URL, such as s3://bucket/features.zarr."""
-    return isinstance(path, str) and bool(_URL.match(path))
+    return url_of(path) is not None
+
+
+def shown(url: str) -> str:
+    """Return a URL without what is nobody else's business: user and password, query, fragment."""
+    scheme, rest = url.split("://", 1)
+    host, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
+    user, at, bare = host.rpartition("@")
+    # Azure's container@account is a place; the user of a web server may be a token.
+    if at and (":" in user or scheme.lower() in ("http", "https")):
+        host = bare
+    return f"{scheme}://{host}{slash}{path}".rstrip("/")
+
+
+def _folder(path: Path | str) -> Path:
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    text = str(path)
+    return Path(url2pathname(urlsplit(text).path)) if text.lower().startswith("file://") else Path(path)
 
 
 def store_files(path: Path | str, storage_options: dict[str, Any] | None = None) -> Files:
@@ -68,9 +159,12 @@ def store_files(path: Path | str, storage_options: dict[str, Any] | None = None)
     StoreError
         If there is none, or it cannot be reached.
     """
-    if is_url(path):
-        return RemoteFiles(str(path), storage_options or {})
-    return LocalFiles(Path(path))
+    url = url_of(path)
+    if url is None:
+        return LocalFiles(_folder(path))
+    from vfs_panel.features.remote import RemoteFiles
+
+    return RemoteFiles(url, storage_options or {})
 
 
 def folder_to_write(out: Path | str) -> Path:
@@ -81,13 +175,18 @@ def folder_to_write(out: Path | str) -> Path:
     StoreError
         If it is a URL: a store is written where each block can be made safe at once, and then copied.
     """
-    if is_url(out):
-        raise StoreError(f"A store is written to a folder of this machine, not to {out}. Copy it there afterwards.")
-    return Path(out)
+    url = url_of(out)
+    if url is not None:
+        raise StoreError(
+            f"A store is written to a folder of this machine, not to {shown(url)}. Copy it there afterwards."
+        )
+    return _folder(out)
 
 
 class LocalFiles:
     """A folder of this machine."""
+
+    ranges = True
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -97,7 +196,7 @@ class LocalFiles:
                 f"There is no store at {folder}. Make one: vfs-panel extract PICTURES --model NAME --out {folder}"
             )
 
-    def group(self) -> "zarr.Group":
+    def group(self) -> Any:
         """Open the store's root group, read-only."""
         return zarr.open_group(self.path, mode="r", zarr_format=3, use_consolidated=False)
 
@@ -105,148 +204,78 @@ class LocalFiles:
         """Return what lies in the root."""
         return sorted(file.parent.name for file in self._folder.glob("*/zarr.json"))
 
-    def missing(self, files: Sequence[str]) -> list[str]:
-        """Return those of some files that are not there."""
-        return [file for file in files if not (self._folder / file).exists()]
+    def loaded(self, arrays: Sequence[Any], rows: slice | None = None) -> tuple[list[Any], set[str]]:
+        """Return the arrays as they are, and those of their files that are not there: zarr would read zeros."""
+        names = [name for array in arrays for name in layout.chunk_names(array, rows)]
+        return list(arrays), {name for name in names if not os.path.exists(self._at(name))}
 
-    def identity(self, file: str) -> tuple[object, ...]:
-        """Return what changes when a file is written anew."""
+    def _at(self, file: str) -> str:
+        return os.path.join(self.path, file)
+
+    def block(self, file: str, size: int, into: memoryview) -> tuple[int, Identity | None]:
+        """Read the first bytes of a file, at the disk's speed."""
         try:
-            found = (self._folder / file).stat()
-        except OSError:
-            return ()
-        return (found.st_ino, found.st_size, found.st_mtime_ns)
-
-    def read(self, file: str) -> bytes:
-        """Return a whole file."""
-        return (self._folder / file).read_bytes()
-
-    def fill(self, file: str, size: int, parts: Sequence[tuple[int, NDArray[np.uint8]]]) -> None:
-        """Read parts of a file of a known size into arrays, each from its offset on."""
-        try:
-            with open(self._folder / file, "rb", buffering=0) as handle:
-                found = os.fstat(handle.fileno()).st_size
-                if found != size:
-                    raise StoreError(f"has {found} bytes instead of {size}")
-                for offset, out in parts:
-                    view = memoryview(out)
-                    handle.seek(offset)
-                    while view:
-                        got = handle.readinto(view)
-                        if not got:
-                            raise StoreError("ends too early")
-                        view = view[got:]
-        except FileNotFoundError:
-            raise StoreError("is missing") from None
+            with open(self._at(file), "rb", buffering=0) as handle:
+                identity = _identity(handle)
+                if identity[1] != size:
+                    raise UnreadableError(f"has {identity[1]} bytes instead of {size}")
+                done = checksum = 0
+                while done < len(into):
+                    # Piece by piece, checked while in the processor's cache; other threads run on between the pieces.
+                    piece = into[done : done + PIECE_BYTES]
+                    got = handle.readinto(piece)
+                    if not got:
+                        raise UnreadableError("ends too early")
+                    checksum = extend(checksum, np.frombuffer(piece[:got], np.uint8))
+                    done += got
+                return checksum, identity
         except OSError as error:
-            raise StoreError(f"cannot be read ({os.strerror(error.errno or 0)})") from None
+            raise _unreadable(error) from None
 
+    def pieces(self, pieces: Sequence[Piece]) -> list[Identity | None]:
+        """Read parts of files, each file opened once for neighbouring parts."""
+        found: list[Identity | None] = []
+        for file, parts in groupby(pieces, key=lambda piece: piece.file):
+            of_file = list(parts)
+            identity = _NO_FILE
+            try:
+                with open(self._at(file), "rb", buffering=0) as handle:
+                    if all(_filled(handle, piece) for piece in of_file):
+                        # Asked after reading: a file that was written meanwhile is not the one that was checked.
+                        identity = _identity(handle)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                raise _unreadable(error) from None
+            found += [identity] * len(of_file)
+        return found
 
-class RemoteFiles:
-    """A store behind a URL that fsspec knows: s3://, gs://, https:// and others.
-
-    Parameters
-    ----------
-    url : of the store's folder.
-    options : what fsspec's file system takes, such as keys; by default it looks where it always does.
-    """
-
-    def __init__(self, url: str, options: dict[str, Any]) -> None:
-        self.path = re.sub(r"//[^/@]*@", "//", url).rstrip("/")  # a password in a URL is nobody else's business
-        self.name = self.path.rsplit("/", 1)[-1]
+    def whole(self, file: str, size: int) -> NDArray[np.uint8]:
+        """Return all bytes of a file."""
         try:
-            import fsspec
+            return np.fromfile(self._at(file), np.uint8)
+        except OSError as error:
+            raise _unreadable(error) from None
 
-            self._fs, self._root = fsspec.core.url_to_fs(url.rstrip("/"), **options)
-        except ImportError as error:
-            raise StoreError(f"{self.path} needs another package: {_EXTRA} ({str(error)[:80]})") from None
-        except (ValueError, TypeError) as error:
-            raise StoreError(f"{self.path} cannot be opened: {self._plain(error)}") from None
-        self._url, self._options = url.rstrip("/"), options
-        try:
-            self._fs.cat_file(f"{self._root}/zarr.json")
-        except Exception as error:  # every file system has its own
-            raise self._unreached(error) from None
 
-    def _plain(self, error: BaseException) -> str:
-        return re.sub(r"//[^/@\s]*@", "//", str(error).splitlines()[0] if str(error) else type(error).__name__)[:160]
+def _identity(handle: Any) -> Identity:
+    """What changes when a file is written anew."""
+    found = os.fstat(handle.fileno())
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
-    def _unreached(self, error: BaseException) -> StoreError:
-        kind = type(error).__name__
-        if isinstance(error, FileNotFoundError) or getattr(error, "status", None) == 404:
-            return StoreError(f"There is no store at {self.path}. Check the address.")
-        denied = isinstance(error, PermissionError) or getattr(error, "status", None) in (401, 403)
-        if denied or "Credentials" in kind:
-            return StoreError(
-                f"{self.path} may not be read ({self._plain(error)}). Set the credentials that its service looks for, "
-                "or give them as storage_options."
-            )
-        return StoreError(f"{self.path} cannot be reached ({kind}: {self._plain(error)}). Check the network.")
 
-    def group(self) -> "zarr.Group":
-        """Open the store's root group, read-only."""
-        store = zarr.storage.FsspecStore.from_url(self._url, storage_options=self._options, read_only=True)
-        return zarr.open_group(store, mode="r", zarr_format=3, use_consolidated=False)
+def _filled(handle: Any, piece: Piece) -> bool:
+    handle.seek(piece.start)
+    done = 0
+    while done < len(piece.into):
+        got = handle.readinto(piece.into[done:])
+        if not got:
+            return False
+        done += got
+    return True
 
-    def folders(self) -> list[str] | None:
-        """Return what lies in the root, or None if that cannot be listed, as on most HTTP servers."""
-        try:
-            found = [str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in self._fs.ls(self._root, detail=False)]
-        except Exception:  # not every server lists
-            return None
-        return sorted(name for name in found if name != "zarr.json") or None
 
-    def missing(self, files: Sequence[str]) -> list[str]:
-        """Return those of some files that are not there; asked for together."""
-        found = self._fs.cat_ranges(
-            [f"{self._root}/{file}" for file in files], [0] * len(files), [1] * len(files), on_error="return"
-        )
-        missing = []
-        for file, answer in zip(files, found, strict=True):
-            if isinstance(answer, FileNotFoundError):
-                missing.append(file)
-            elif isinstance(answer, BaseException):
-                raise self._unreached(answer)
-        return missing
-
-    def identity(self, file: str) -> tuple[object, ...]:
-        """Return nothing: it would cost a request for each read. Rows of a block once checked are trusted."""
-        return ()
-
-    def read(self, file: str) -> bytes:
-        """Return a whole file."""
-        return bytes(self._fs.cat_file(f"{self._root}/{file}"))
-
-    def fill(self, file: str, size: int, parts: Sequence[tuple[int, NDArray[np.uint8]]]) -> None:
-        """Read parts of a file of a known size into arrays: near ones together, large ones by several requests."""
-        places = sorted((offset, number) for number, (offset, _) in enumerate(parts))
-        spans: list[list[int]] = []
-        for offset, number in places:
-            end = offset + len(parts[number][1])
-            if spans and offset <= spans[-1][1] + GAP_BYTES:
-                spans[-1][1] = max(spans[-1][1], end)
-            else:
-                spans.append([offset, end])
-        pieces = [(a, min(a + RANGE_BYTES, end)) for start, end in spans for a in range(start, end, RANGE_BYTES)]
-        name = f"{self._root}/{file}"
-        try:
-            answers = self._fs.cat_ranges(
-                [name] * len(pieces), [a for a, _ in pieces], [b for _, b in pieces], on_error="return"
-            )
-        except Exception as error:  # every file system has its own
-            raise StoreError(f"cannot be read ({self._plain(error)})") from None
-        for (a, b), answer in zip(pieces, answers, strict=True):
-            if isinstance(answer, FileNotFoundError):
-                raise StoreError("is missing")
-            if isinstance(answer, BaseException):
-                raise StoreError(f"cannot be read ({type(answer).__name__}: {self._plain(answer)})")
-            data = answer
-            if len(data) == size and (a, b) != (0, size):
-                data = data[a:b]  # a server that knows no ranges sends the whole file
-            if len(data) != b - a:
-                raise StoreError(f"ends too early, or is not {size} bytes long")
-            piece = np.frombuffer(data, np.uint8)
-            for offset, out in parts:
-                low, high = max(offset, a), min(offset + len(out), b)
-                if low < high:
-                    out[low - offset : high - offset] = piece[low - a : high - a]
+def _unreadable(error: OSError) -> UnreadableError:
+    if isinstance(error, FileNotFoundError):
+        return UnreadableError("is missing")
+    return UnreadableError(f"cannot be read ({os.strerror(error.errno or 0)})")

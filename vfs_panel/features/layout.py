@@ -10,6 +10,7 @@ is written after the features have reached the disk; -1 means not written.
 import hashlib
 import json
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -72,3 +73,12 @@ def chunk_name(layer: str, array: str, block: int, ndim: int) -> str:
 def chunk_file(store: Path, layer: str, array: str, block: int, ndim: int) -> Path:
     """Return the path of that file."""
     return store / chunk_name(layer, array, block, ndim)
+
+
+def chunk_names(array: Any, rows: slice | None = None) -> list[str]:
+    """Return the files, inside their store, that hold some rows of an array, or all of it."""
+    steps = array.shards or array.chunks
+    grid = [range(-(-size // step)) for size, step in zip(array.shape, steps, strict=True)]
+    if rows is not None:
+        grid[0] = range(rows.start // steps[0], -(-rows.stop // steps[0]))
+    return [f"{array.path}/{array.metadata.encode_chunk_key(at)}" for at in product(*grid)]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vfs_panel.errors import LayerError, StoreError
 from vfs_panel.features import layout
-from vfs_panel.features.files import store_files
+from vfs_panel.features.files import UnreadableError, store_files
 from vfs_panel.features.reading import BlockReader
 from vfs_panel.features.spec import FeatureSpec
 from vfs_panel.images.preprocessing import Preprocessing
@@ -38,13 +38,15 @@ def open_store(path: Path | str, storage_options: dict[str, Any] | None = None) 
 class FeatureStore:
     """Features of one set of pictures under one network: some layers, all of the same pictures.
 
+    It may be read by several threads at once, and pickled: it is opened anew where it arrives.
+
     Parameters
     ----------
     path, storage_options : as of `open_store`.
 
     Attributes
     ----------
-    path, name : where it is, and the folder's name.
+    path, name : where it is, and the folder's name; of a URL without user, password and query.
     layers : names of its layers.
     index : DataFrame indexed by picture id, in the store's order, with text columns domain, label, split, path and any
         further metadata, and `broken` (bool) for pictures that could not be read.
@@ -56,6 +58,7 @@ class FeatureStore:
     """
 
     def __init__(self, path: Path | str, storage_options: dict[str, Any] | None = None) -> None:
+        self._address, self._options = path, storage_options
         self._files = store_files(path, storage_options)
         path = self._files.path
         try:
@@ -79,6 +82,9 @@ class FeatureStore:
 
     def __repr__(self) -> str:
         return f"FeatureStore({self.path!r}, {self.n_images} pictures, layers {', '.join(self.layers)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FeatureStore, (self._address, self._options)
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -115,22 +121,24 @@ class FeatureStore:
     def index(self) -> pd.DataFrame:
         """Ids and metadata of the pictures, in the store's order."""
         try:
-            gone = self._files.missing([f"{name}/c/0" for name in ("image", *layout.CODED, "broken")])
-            if gone:  # zarr would read it as zeros or empty text
-                raise ValueError(f"{gone[0].split('/')[0]} is missing")
-            ids = self._text("image")
-            columns: dict[str, NDArray[Any]] = {}
             others = {"image", "broken", *map(layout.group_name, self.layers)}
-            for name in sorted(set(self._columns()) - others):
-                array = self._root[name]
-                if not isinstance(array, zarr.Array):
-                    continue  # a layer that a killed run had not finished making
+            found = {name: self._root[name] for name in ("image", "broken", *sorted(set(self._columns()) - others))}
+            # What is no array is a layer that a killed run had not finished making.
+            found = {name: array for name, array in found.items() if isinstance(array, zarr.Array)}
+            arrays, missing = self._files.loaded(list(found.values()))
+            if missing:  # zarr would read it as zeros or empty text
+                raise ValueError(f"{min(missing).split('/')[0]} is missing")
+            columns: dict[str, NDArray[Any]] = {}
+            for name, array in zip(found, arrays, strict=True):
+                values = np.asarray(array[:])
                 if name in layout.CODED:
-                    meanings = np.array([*array.attrs["flag_meanings"], ""], dtype=object)
-                    columns[name] = meanings[np.asarray(array[:])]
-                else:
-                    columns[name] = self._text(name)
-            broken = np.asarray(self._root["broken"][:], bool)
+                    values = np.array([*array.attrs["flag_meanings"], ""], dtype=object)[values]
+                elif name != "broken":
+                    values = np.array([str(v) for v in values], dtype=object)
+                columns[name] = values
+            ids, broken = columns.pop("image"), columns.pop("broken").astype(bool)
+        except UnreadableError as error:
+            raise StoreError(f"The index of {self.path} {error.what}. {error.mend}".rstrip()) from None
         except (KeyError, ValueError, IndexError, OSError, RuntimeError) as error:
             raise StoreError(f"The index of {self.path} is damaged ({error}). Extract it again.") from None
         table = pd.DataFrame(columns, index=pd.Index(ids, dtype=object, name="image"), dtype=object)
@@ -146,10 +154,6 @@ class FeatureStore:
         if noted is not None:
             return [str(name) for name in noted]
         return self._files.folders() or [name for name in layout.ROOT_ARRAYS if name in self._root]
-
-    def _text(self, name: str) -> NDArray[Any]:
-        values = np.asarray(self._root[name][:])
-        return np.array([str(v) for v in values], dtype=object)
 
     def _group(self, layer: str) -> Any:
         if layer not in self.layers:
@@ -190,15 +194,23 @@ class FeatureStore:
     def _reader(self, layer: str) -> BlockReader:
         if layer not in self._readers:
             features = self._array(layer, "features")
-            committed = layout.commit_records(self._array(layer, "committed"))
+            records = self._array(layer, "committed")
+            committed = self._committed(layer, records)
             if features.shape != (self.n_images, *self.spec(layer).grid):
                 raise self._damaged(layer, ValueError(f"features are {features.shape}"))
-            if committed.shape != (-(-self.n_images // features.chunks[0]),):
+            if committed.shape != (-(-self.n_images // (features.shards or features.chunks)[0]),):
                 raise self._damaged(layer, ValueError(f"{committed.shape} commit records"))
-            self._readers[layer] = BlockReader(
-                self._files, layer, features, committed, self.index.index.to_numpy(object)
-            )
+            names = self.index.index.to_numpy(object)
+            self._readers[layer] = BlockReader(self._files, layer, features, records, committed, names)
         return self._readers[layer]
+
+    def _committed(self, layer: str, records: Any) -> NDArray[np.int64]:
+        try:
+            (array,), _ = self._files.loaded([records])
+        except UnreadableError as error:  # a server that does not answer is no store that is half written
+            what = f"{self.path}: the list of blocks of layer {layer!r} {error.what}. {error.mend}"
+            raise StoreError(what.rstrip()) from None
+        return layout.commit_records(array)
 
     def blocks(self, layer: str) -> list[slice]:
         """Return the rows of every block that was wholly written when the store was opened, in order."""
@@ -267,21 +279,22 @@ class FeatureStore:
         """
         start, stop, _ = rows.indices(self.n_images)
         reader, array = self._reader(layer), self._array(layer, "norm2")
-        wanted = [
-            block
-            for block in range(start // reader.block_rows, -(-stop // reader.block_rows))
-            if reader.committed[block] != layout.NOT_COMMITTED
-        ]
-        gone = self._files.missing([layout.chunk_name(layer, "norm2", block, 3) for block in wanted])
-        if gone:  # zarr would read zeros
-            raise reader.error(int(gone[0].split("/")[-3]), "has lost its norms")
+        ids = self.index.index
+        span = f"between pictures {ids[start]} and {ids[stop - 1]}" if start < stop else "of no picture"
         try:
-            return np.asarray(array[start:stop], np.float32)
+            (found,), missing = self._files.loaded([array], slice(start, max(start, stop)))
+            for block in range(start // reader.block_rows, -(-stop // reader.block_rows)):
+                lost = layout.chunk_name(layer, "norm2", block, 3) in missing  # zarr would read zeros
+                if lost and reader.committed[block] != layout.NOT_COMMITTED:
+                    raise reader.error(block, "has lost its norms")
+            return np.asarray(found[start:stop], np.float32)
+        except UnreadableError as error:
+            what = f"{self.path}: what holds the norms of layer {layer!r}, {span}, {error.what}. {error.mend}"
+            raise StoreError(what.rstrip()) from None
         except (ValueError, OSError, RuntimeError) as error:
-            ids = self.index.index
             raise StoreError(
-                f"{self.path}: norms of layer {layer!r} are damaged, between pictures {ids[start]} and {ids[stop - 1]} "
-                f"({str(error)[:80]}). Run: vfs-panel verify {self.path}"
+                f"{self.path}: norms of layer {layer!r} are damaged, {span} ({str(error)[:80]}). "
+                f"Run: vfs-panel verify {self.path}"
             ) from None
 
     def row(self, image_id: str) -> int:
@@ -325,7 +338,11 @@ class FeatureStore:
     def _check_centres(self, layer: str) -> None:
         for axis, expected in zip("yx", self._centres(layer), strict=True):
             try:
-                sound = np.allclose(self._array(layer, axis)[:], expected)
+                (array,), missing = self._files.loaded([self._array(layer, axis)])
+                sound = not missing and np.allclose(array[:], expected)
+            except UnreadableError as error:
+                what = f"{self.path}: coordinate {axis} of layer {layer!r} {error.what}. {error.mend}"
+                raise StoreError(what.rstrip()) from None
             except (ValueError, OSError, RuntimeError):
                 sound = False
             if not sound:
