@@ -3,15 +3,21 @@
 import asyncio
 import io
 import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 from PIL import Image
 
-from vfs_panel.app import searching
+from vfs_panel.app import loop, searching, shared
 from vfs_panel.app.searching import Job, Outcome
 from vfs_panel.app.session import Session
-from vfs_panel.search import Stroke
+from vfs_panel.app.sources import sources_of
+from vfs_panel.search import RegionQuery, RegionSearch, Stroke, tiers
+from vfs_panel.settings import settings
 
 MARK = Stroke(((30.0, 30.0), (44.0, 34.0)), 8.0)
 
@@ -190,4 +196,67 @@ def test_the_newest_drawing_wins_and_searches_do_not_pile_up(session: Session, m
     assert seen == sorted(seen)
     assert seen[-1] == 50
     assert 2 <= len(seen) < 30
+    assert session.state.status.lead == "Exact."
+
+
+@pytest.fixture
+def from_disk(kept_store: Path, picture_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    """A session whose features do not fit into memory, shown after every three pictures or so."""
+    monkeypatch.setenv("VFS_MEMORY_MB", "0.001")
+    settings.cache_clear()
+    monkeypatch.setattr(tiers, "LOAD_MB", 0.01)
+    monkeypatch.setattr(searching, "SHOWN_EVERY_S", 0)
+    shared.forget()
+    yield Session(sources_of(kept_store, images=picture_folder), layer="stage3")
+    shared.forget()
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+def test_a_search_from_disk_shows_what_it_has_found_so_far(from_disk: Session) -> None:
+    session, said = from_disk, []
+    session.state.param.watch(lambda event: said.append((event.new.lead, event.new.text)), "status")
+
+    async def draw() -> None:
+        session.set_canvas(384)
+        session.add(Stroke(((30.0, 30.0), (50.0, 40.0)), 12, "include"))
+        while session.is_searching:
+            await asyncio.sleep(0.01)
+
+    asyncio.run(draw())
+    assert session.engine is not None
+    assert not session.engine.holds
+    leads = [lead for lead, _ in said]
+    assert leads.count("Searching.") > 1
+    assert leads[-1] == "Exact."
+    assert "so far" in next(text for lead, text in said if lead == "Searching.")
+
+
+def test_a_long_search_stops_for_a_newer_drawing(from_disk: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    session, began, stopped = from_disk, [], []
+    monkeypatch.setattr(loop, "PATIENCE_S", 0.1)
+    real = RegionSearch.progressive
+
+    def slow(engine: RegionSearch, query: RegionQuery, **options: Any) -> Iterator[xr.Dataset]:
+        began.append(query)
+        for result in real(engine, query, **options):
+            yield result
+            if len(began) == 1:
+                stopped.append(options["cancel"].wait(20))
+
+    monkeypatch.setattr(RegionSearch, "progressive", slow)
+
+    async def draw() -> None:
+        session.set_canvas(384)
+        session.add(Stroke(((30.0, 30.0), (50.0, 40.0)), 12, "include"))
+        while not began:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        session.add(Stroke(((60.0, 60.0), (70.0, 60.0)), 12, "include"))
+        while session.is_searching:
+            await asyncio.sleep(0.01)
+
+    asyncio.run(draw())
+    assert stopped == [True]
+    assert len(began) == 2
     assert session.state.status.lead == "Exact."

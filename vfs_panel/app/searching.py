@@ -1,8 +1,10 @@
 """One search of the app, from drawing to result: runs in the search thread and knows neither session nor browser."""
 
 import logging
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -14,12 +16,15 @@ from vfs_panel.app.sources import Source
 from vfs_panel.app.state import PER_IMAGE, Upload
 from vfs_panel.app.thumbnails import MATCH_PX, SMALL_PX
 from vfs_panel.app.words import Problem, Status
-from vfs_panel.errors import LayerError, QueryError, StoreError, VFSError
+from vfs_panel.errors import LayerError, QueryError, SearchCancelled, StoreError, VFSError
 from vfs_panel.plots.groups import group_scores
 from vfs_panel.search import RegionQuery, RegionSearch, Stroke
+from vfs_panel.search.engine import Options
 from vfs_panel.search.mask import paint, to_grid
 
 logger = logging.getLogger(__name__)
+
+SHOWN_EVERY_S = 0.3  # what a search from disk has found so far
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -39,6 +44,9 @@ class Job:
     domain: str
     label: str
     canvas_px: int
+    cancel: threading.Event | None = None
+    partly: "Callable[[Outcome], None] | None" = None
+    """Takes what a long search has found so far."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -57,10 +65,12 @@ class Outcome:
     problem: Problem | None = None
 
 
-def run(job: Job) -> Outcome:
-    """Do a job. Whatever goes wrong is part of the outcome: nothing is raised."""
+def run(job: Job) -> Outcome | None:
+    """Do a job; None if it was stopped for a newer one. What goes wrong is part of the outcome: nothing is raised."""
     try:
         return _search(job)
+    except SearchCancelled:
+        return None
     except (StoreError, LayerError) as error:
         return _failed(job, "These features cannot be searched", str(error))
     except VFSError as error:
@@ -103,24 +113,37 @@ def _search(job: Job) -> Outcome:
     if where is not None and not where.any():
         return Outcome(status=words.none_left(job.domain, job.label), **painted)
     query = RegionQuery.from_mask(features, mask, image_id=None if job.upload is not None else job.picture, spec=spec)
-    unique: Literal["domain"] | None = "domain" if job.mode == "domain" else None
-    per_image = PER_IMAGE if job.mode == "several" else 1
+    options: Options = {
+        "k": job.k,
+        "unique": "domain" if job.mode == "domain" else None,
+        "per_image": PER_IMAGE if job.mode == "several" else 1,
+        "where": where,
+        "exact": not job.preview,
+    }
+
+    def outcome(result: xr.Dataset) -> Outcome:
+        thumbnails = shared.thumbnails_of(job.source, job.network)
+        best = [str(result["image"].values[g.pictures[0]]) for g in group_scores(result, "domain") if len(g.pictures)]
+        return Outcome(
+            status=words.searched(result, preview=job.preview),
+            query=query,
+            result=result,
+            urls=thumbnails.urls(result["image_id"].values.tolist(), MATCH_PX),
+            small_urls=thumbnails.urls(best, SMALL_PX),
+            **painted,
+        )
+
     try:
-        result = engine.search(query, k=job.k, unique=unique, per_image=per_image, where=where, exact=not job.preview)
+        if engine.holds:
+            return outcome(engine.search(query, **options))
+        for result in engine.progressive(query, every_s=SHOWN_EVERY_S, cancel=job.cancel, **options):
+            if result.attrs["progress"] < 1 and result.sizes["rank"] and job.partly is not None:
+                job.partly(outcome(result))
+        return outcome(result)
     except QueryError as error:
         if "No picture is left" in str(error):
             return Outcome(status=words.none_left(job.domain, job.label), **painted)
         raise
-    thumbnails = shared.thumbnails_of(job.source, job.network)
-    best = [str(result["image"].values[g.pictures[0]]) for g in group_scores(result, "domain") if len(g.pictures)]
-    return Outcome(
-        status=words.searched(result, preview=job.preview),
-        query=query,
-        result=result,
-        urls=thumbnails.urls(result["image_id"].values.tolist(), MATCH_PX),
-        small_urls=thumbnails.urls(best, SMALL_PX),
-        **painted,
-    )
 
 
 def _filter(engine: RegionSearch, job: Job) -> NDArray[np.bool_] | None:

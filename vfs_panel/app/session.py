@@ -1,15 +1,11 @@
 """Session: what a person does -> changes of SearchState, with the latest drawing always searched next."""
 
-import asyncio
-import logging
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
-import panel as pn
-
-from vfs_panel.app import searching, shared
+from vfs_panel.app import shared
+from vfs_panel.app.loop import SearchLoop
 from vfs_panel.app.searching import Job, Outcome
 from vfs_panel.app.sources import Source
 from vfs_panel.app.state import SearchState, Upload
@@ -19,13 +15,9 @@ from vfs_panel.features import FeatureStore
 from vfs_panel.images.preprocessing import Geometry
 from vfs_panel.images.reading import read_rgb
 from vfs_panel.search import RegionQuery, RegionSearch, Stroke
-from vfs_panel.search.query import RegionQuery as Query
 from vfs_panel.settings import settings
 
-logger = logging.getLogger(__name__)
-
 UPLOAD_SIDE_PX = 1024
-_CHANCE_DELAY_S = 0.25  # chance is only worked out once the pen has rested this long
 _BRUSH_SHARE = 0.18  # of the picture's shorter side
 
 Publish = Callable[[Outcome], None]
@@ -49,9 +41,7 @@ class Session:
         self.on_publish: list[Publish] = []
         self.on_resize: list[Callable[[], None]] = []
         self.picture_px = (1, 1)
-        self._wanted = self._done = 0
-        self._running: asyncio.Task[None] | None = None
-        self._document: Any = None
+        self._loop = SearchLoop(self)
         self._last_good: tuple[str, str, str] | None = None
         self._uploading: dict[str, list[bytes]] = {}
         self.open_dataset(self._first_built(), layer=layer)
@@ -342,97 +332,31 @@ class Session:
         else:
             self.kick()
 
-    # --- the search loop ----------------------------------------------------------------------------------------
+    # --- searching ----------------------------------------------------------------------------------------------
 
-    def job(self) -> Job:
-        """Return a snapshot of what is to be searched."""
+    def job(self, **ways: Any) -> Job:
+        """Return a snapshot of what is to be searched; `ways` to follow or stop it go into it too."""
         s = self.state
         return Job(
             source=self.source, network=s.network, layer=s.layer, picture=s.picture, upload=s.upload,
             picture_px=self.picture_px, strokes=s.strokes, preview=s.drawing, k=s.k, mode=s.mode, domain=s.domain,
-            label=s.label, canvas_px=self.canvas_px,
+            label=s.label, canvas_px=self.canvas_px, **ways,
         )  # fmt: skip
 
     def kick(self) -> None:
-        """Search for what is drawn now, as soon as the search that runs is done; those in between are left out."""
-        self._wanted += 1
-        if not self.canvas_known:
-            return  # what is sent to a page that still loads may get lost: it asks by telling its width
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # nobody to wait for: a script, or a test
-            return
-        if self._running is None or self._running.done():
-            self._document = pn.state.curdoc
-            self._running = loop.create_task(self._run())
+        """Search for what is drawn now, as soon as may be."""
+        self._loop.kick()
 
     @property
     def is_searching(self) -> bool:
         """Whether something newer than the latest result is wanted."""
-        return self._wanted != self._done
+        return self._loop.is_searching
 
     def search_now(self) -> None:
         """Search in this thread and publish, for use without an event loop."""
-        wanted = self._wanted
-        self._take(searching.run(self.job()))
-        self._done = wanted
+        self._loop.now()
 
-    async def _run(self) -> None:
-        """Latest wins: at most one search of the session at a time; an error is shown and never ends the loop."""
-        loop = asyncio.get_running_loop()
-        while self.is_searching:
-            wanted, job = self._wanted, self.job()
-            outcome = await loop.run_in_executor(shared.SEARCHES, searching.run, job)
-            self._done = wanted
-            if (job.source, job.network) == (self.source, self.state.network):
-                await self._locked(partial(self._take, outcome))
-            await asyncio.sleep(0)  # lets messages of the browser in
-            if not self.is_searching and outcome.query is not None and not job.preview:
-                await self._add_chance(outcome, wanted)
-
-    async def _add_chance(self, outcome: Outcome, wanted: int) -> None:
-        loop = asyncio.get_running_loop()
-        await asyncio.sleep(_CHANCE_DELAY_S)
-        if self._wanted != wanted or outcome.engine is None or outcome.query is None:
-            return
-        engine, query = outcome.engine, outcome.query
-        task = loop.run_in_executor(shared.ASIDE, _chance_level, engine, query)
-        while not task.done():
-            await asyncio.wait([task], timeout=0.02)
-            if self._wanted != wanted:
-                return  # it goes on aside and is kept; newer drawings do not wait for it
-        level = task.result()
-        await self._locked(lambda: self.state.param.update(chance=level))
-
-    async def _locked(self, change: Callable[[], None]) -> None:
-        """Make a change while holding the document of the browser, so that its views may follow."""
-        document = self._document
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def guarded() -> None:
-            if done.done():
-                return
-            try:
-                change()  # not in `pn.io.hold`: a callback that is asked for in it, as by Live, may get lost
-            except Exception:  # a view that fails must not stop the search
-                logger.exception("The views could not follow a search")
-            finally:
-                if not done.done():
-                    done.set_result(None)
-
-        if document is not None and document.session_context is not None:
-            if document.session_context.destroyed:
-                return
-            # While a page loads, a callback may get lost; it is asked for again, and runs once.
-            for _ in range(20):
-                document.add_next_tick_callback(partial(guarded))
-                await asyncio.wait([done], timeout=0.5)
-                if done.done():
-                    break
-        else:
-            guarded()
-
-    def _take(self, outcome: Outcome) -> None:
+    def take(self, outcome: Outcome) -> None:
         """Make an outcome the session's state, and tell the views."""
         state, job = self.state, outcome.job
         if (job.layer, job.picture, job.upload) != (state.layer, state.picture, state.upload):
@@ -461,15 +385,6 @@ class Session:
             state.param.update(**changes)
             for publish in self.on_publish:
                 publish(outcome)
-
-
-def _chance_level(engine: RegionSearch, query: Query) -> float | None:
-    try:
-        found = shared.chance_of(engine, query)
-    except (VFSError, MemoryError, RuntimeError):
-        logger.exception("Chance could not be worked out")
-        return None
-    return found.level() if found is not None else None
 
 
 def _known_chance(outcome: Outcome) -> float | None:

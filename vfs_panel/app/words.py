@@ -49,6 +49,9 @@ def ready(n_images: int, tier: str) -> Status:
 def searched(result: xr.Dataset, *, preview: bool) -> Status:
     """Say how many pictures were searched, how fast, and what the scores are."""
     n, milliseconds = int(result.attrs["n_searched"]), max(1, round(float(result.attrs["elapsed_ms"])))
+    done = float(result.attrs.get("progress", 1))
+    if done < 1:
+        return Status("Searching.", f"{done:.0%} of {count_text(n, 'picture')} so far; these are the best of them.")
     if preview:
         return Status("Preview.", f"{count_text(n, 'picture')} in {milliseconds:,} ms.")
     scores = result["image_score"].values

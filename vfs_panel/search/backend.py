@@ -10,6 +10,7 @@ from vfs_panel.search.ask import Answer, Ask, merge
 from vfs_panel.search.codes import ScanType
 from vfs_panel.search.devices import pick_device
 from vfs_panel.search.plan import make_tier
+from vfs_panel.search.resident import ResidentTier
 from vfs_panel.search.shard import Shard
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Backend(Protocol):
     reason: str
     device: str
     scan_type: ScanType
+    holds: bool
 
     def answers(self, asks: Sequence[Ask]) -> list[Answer]:
         """Answer several searches in one pass."""
@@ -57,6 +59,7 @@ class LocalBackend:
         self.words = made[0][0].words if len(made) == 1 else "; ".join(tier.words for tier, _ in made)
         self.reason = made[0][1].reason
         self.scan_type = made[0][0].scan_type
+        self.holds = all(isinstance(tier, ResidentTier) for tier, _ in made)
 
     def answers(self, asks: Sequence[Ask]) -> list[Answer]:
         """Answer several searches in one pass, all devices at once."""

@@ -134,6 +134,7 @@ class ClusterBackend:
         self._lock = threading.Lock()
         self._parts: list[Part] = []
         self.scan_type: ScanType = "float32"
+        self.holds = True  # or its workers read; either way a search is one call that cannot be followed
         self.device = scheduler
         with self._reached() as client:
             workers = self._workers(client)

@@ -119,6 +119,11 @@ class RegionSearch:
         return self._backend.scan_type
 
     @property
+    def holds(self) -> bool:
+        """Whether features are held in memory; if not, each search reads them from the store and may take long."""
+        return self._backend.holds
+
+    @property
     def n_images(self) -> int:
         """How many pictures are searched."""
         return int(self._searchable.sum())
@@ -317,7 +322,7 @@ class RegionSearch:
         for done, answers in self._backend.steps([ask], cancel):
             if done == 1 or time.perf_counter() - shown >= every_s:
                 result = self._labelled(query, ask, answers()[0], unique, start)
-                yield result.assign_attrs(progress=done, exact=int(done == 1))
+                yield result.assign_attrs(progress=done, exact=int(ask.exact and done == 1))
                 shown = time.perf_counter()
 
     def _labelled(
