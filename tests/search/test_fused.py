@@ -1,4 +1,4 @@
-"""The fused kernel finds what the plain path finds: in Triton's interpreter everywhere, and on a GPU where there is one.
+"""The fused kernel finds what the plain path finds: in Triton's interpreter everywhere, on a GPU where there is one.
 
 The interpreter must be switched on before Triton is loaded, by whichever test does that first. So this file runs itself
 in a process of its own, all cases at once, and the tests look at what came of each.
@@ -6,11 +6,14 @@ in a process of its own, all cases at once, and the tests look at what came of e
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,7 +25,6 @@ from vfs_panel.search.codes import Codes, Columns, ScanType, empty_codes, encode
 
 ROOT = Path(__file__).parents[2]
 CASES: dict[str, Callable[[torch.device], None]] = {}
-Case = tuple[Codes, Columns]
 
 
 def case(function: Callable[[torch.device], None]) -> Callable[[torch.device], None]:
@@ -90,10 +92,11 @@ def compare(
     assert best.dtype == torch.float32
     assert at.dtype == torch.int64
     assert best.shape == at.shape == (columns.n_kernels, len(arrays[0]))
+    near = 1e-5 if best.is_cuda else 2e-6  # tensor cores cut off what they add, instead of rounding it
     for number, scores in enumerate(plain(*arrays, columns, floors, compatible=compatible)):
-        torch.testing.assert_close(best[number].double(), scores.amax(1), atol=2e-6, rtol=0)
+        torch.testing.assert_close(best[number].double(), scores.amax(1), atol=near, rtol=0)
         # Two windows may be nearer to one another than rounding; the one that was found must be among the best.
-        torch.testing.assert_close(scores.gather(1, at[number][:, None])[:, 0], scores.amax(1), atol=2e-6, rtol=0)
+        torch.testing.assert_close(scores.gather(1, at[number][:, None])[:, 0], scores.amax(1), atol=near, rtol=0)
 
 
 def _types(scan: ScanType) -> None:
@@ -156,24 +159,24 @@ def codes_as_they_lie(device: torch.device) -> None:
 
 @case
 def ties_go_to_the_first_window(device: torch.device) -> None:
-    for scan in ("float32", "bfloat16", "int8"):
-        codes, columns = made(scan, (24, 9, 9), 4, masks((2, 2), (1, 1), (3, 2)), device)
-        encode(torch.randn(24, device=device).expand(9, 9, 4, 24), codes)
-        _, at = fused.fused_best(*pictures_first(codes), columns, [0.0] * 3)
-        assert (at == 0).all(), scan
-    # The same cells at three places: whole numbers, so no sum is rounded.
-    patch = torch.randint(-3, 4, (3, 3, 1, 24)).float()
-    features = torch.zeros(9, 9, 2, 24)
-    for row, col in ((5, 0), (1, 5), (5, 6)):
-        features[row : row + 3, col : col + 3] = patch
-    codes = empty_codes(2, (24, 9, 9), "float16", device)
-    encode(features.to(device), codes)
-    query = kernels.make_kernel(patch[:2, :2, 0].permute(2, 0, 1), torch.ones(2, 2))
-    best, at = fused.fused_best(
-        *pictures_first(codes), make_columns([query], "float16", device), [0.0]
-    )
-    torch.testing.assert_close(best.cpu(), torch.ones(1, 2), atol=1e-3, rtol=0)
-    assert at.tolist() == [[1 * 8 + 5] * 2]
+    # Features of ±1 and weights of ±1/8 or ±1/4, so that no sum is rounded, in whatever order it is made.
+    patch = torch.randint(0, 2, (4, 4, 1, 16)) * 2.0 - 1
+    places = torch.zeros(9, 9, 2, 16)
+    for row, col in ((5, 0), (1, 5), (5, 5)):
+        places[row : row + 4, col : col + 4] = patch
+    for scan in ("float32", "float16", "bfloat16", "int8"):
+        queries = [
+            kernels.make_kernel(patch[:h, :w, 0].permute(2, 0, 1), torch.ones(h, w))
+            for h, w in ((2, 2), (1, 4), (1, 1))
+        ]
+        columns = make_columns(queries, scan, device)
+        codes = empty_codes(2, (16, 9, 9), scan, device)
+        encode(patch[:1, :1].expand(9, 9, 2, 16).contiguous().to(device), codes)
+        assert (fused.fused_best(*pictures_first(codes), columns, [0.0] * 3)[1] == 0).all()
+        encode(places.to(device), codes)
+        best, at = fused.fused_best(*pictures_first(codes), columns, [0.0] * 3)
+        torch.testing.assert_close(best, torch.ones_like(best), atol=1e-6, rtol=0)
+        assert at.tolist() == [[1 * width + 5] * 2 for width in (8, 6, 9)]
 
 
 @case
@@ -226,6 +229,74 @@ def overflowed_codes_are_unknown(device: torch.device) -> None:
     assert ((at >= 0) & (at < 36)).all()
 
 
+def test_a_region_larger_than_the_grid_is_refused() -> None:
+    codes, columns = made("float32", (8, 3, 4), 2, masks((2, 2), (4, 2)), torch.device("cpu"))
+    with pytest.raises(QueryError, match="4×2 cells"):
+        fused.fused_best(*pictures_first(codes), columns, [0.0, 0.0])
+
+
+def test_arrays_that_lie_otherwise_are_refused() -> None:
+    pytest.importorskip("triton")
+    codes, columns = made("int8", (8, 3, 4), 2, masks((2, 2)), torch.device("cpu"))
+    values, scale, norm2 = pictures_first(codes)
+    assert scale is not None
+    with pytest.raises(ValueError, match="evenly"):
+        fused.fused_best(values.transpose(2, 3).contiguous().transpose(2, 3), scale, norm2, columns, [0.0])
+    with pytest.raises(ValueError, match="evenly"):
+        fused.fused_best(values[:, :, :3], scale[:, :, :3], norm2[:, :, :3], columns, [0.0])
+    with pytest.raises(ValueError, match="not one layout"):
+        fused.fused_best(values, scale, norm2[:1].expand(2, 3, 4), columns, [0.0])
+
+
+def test_without_triton_or_a_gpu_it_is_not_available(monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.environ.get("TRITON_INTERPRET") != "1":
+        assert not fused.available(torch.device("cpu"))
+    monkeypatch.setattr(fused, "triton", None)
+    assert not fused.available(torch.device("cpu"))
+    assert not fused.available(torch.device("cuda"))
+
+
+def test_the_module_loads_where_triton_is_missing() -> None:
+    script = (
+        "import sys; sys.modules['triton'] = None; from vfs_panel.search import fused; assert fused._kernel is None"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
+
+
+def test_the_bytes_of_a_pass() -> None:
+    codes, _ = made("int8", (8, 3, 4), 5, masks((1, 1)), torch.device("cpu"))
+    assert fused.fused_bytes(*pictures_first(codes)) == 5 * 12 * (8 + 4 + 4)
+    codes, _ = made("float16", (8, 3, 4), 5, masks((1, 1)), torch.device("cpu"))
+    assert fused.fused_bytes(*pictures_first(codes)) == 5 * 12 * (16 + 4)
+
+
+def build(scan: ScanType, grid: tuple[int, int, int], columns: int) -> dict[str, object]:
+    """Build the kernel for an H100, which needs none: shared memory, registers and stack, and what it multiplies by."""
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    types = {"float32": "*fp32", "float16": "*fp16", "bfloat16": "*bf16", "int8": "*i8"}
+    constants = fused._tiles(getattr(torch, scan), grid, columns) | {"WIDEN": False, "COMPATIBLE": False, "EPS": 1e-5}
+    names = [name for name in fused._kernel.arg_names if name not in constants]
+    integers = {"shifts": "*i32", "windows": "*i32", "at": "*i64"}
+    integers |= dict.fromkeys(("n", "picture_step", "cell_step", "columns", "kernels"), "i32")
+    signature = dict.fromkeys(names, "*fp32") | integers | {"values": types[scan], "weights": types[scan]}
+    aligned = {(names.index(name),): [["tt.divisibility", 16]] for name in ("values", "weights", "scratch")}
+    source = ASTSource(fused._kernel, signature | dict.fromkeys(constants, "constexpr"), constants, aligned)
+    built = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=fused._OPTIONS)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "fused.cubin"
+        file.write_bytes(built.asm["cubin"])
+        tool = [triton.knobs.nvidia.cuobjdump.path, "--dump-resource-usage", str(file)]
+        usage = subprocess.run(tool, check=True, capture_output=True, text=True).stdout
+    found: dict[str, object] = {
+        name: int(re.findall(rf"\b{name}:(\d+)", usage)[-1]) for name in ("REG", "STACK", "LOCAL")
+    }
+    multiplies = [word for word in ("wgmma.mma_async", "mma.sync", "tf32") if word in built.asm["ptx"]]
+    return found | {"shared": built.metadata.shared, "multiplies": multiplies}
+
+
 def run_all(device: torch.device) -> dict[str, str]:
     """Run the cases: what went wrong in each, or nothing."""
     report = {}
@@ -239,20 +310,51 @@ def run_all(device: torch.device) -> dict[str, str]:
     return report
 
 
+def _run(what: str, **environment: str) -> dict[str, Any]:
+    """Run this file in a process of its own, and return what it reports."""
+    paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        [sys.executable, __file__, what],
+        env=os.environ | {"PYTHONPATH": paths} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return report
+
+
 @pytest.fixture(scope="module")
 def interpreted() -> dict[str, str]:
     pytest.importorskip("triton")
-    paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": paths}
-    done = subprocess.run([sys.executable, __file__], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    report: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
-    return report
+    return _run("interpret", TRITON_INTERPRET="1")
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_equal_to_the_plain_path(name: str, interpreted: dict[str, str]) -> None:
     assert not interpreted[name], interpreted[name]
+
+
+BUILDS: list[tuple[ScanType, tuple[int, int, int], int]] = [
+    ("int8", (512, 7, 7), 9),
+    ("int8", (1000, 13, 13), 64),
+    ("bfloat16", (512, 7, 7), 64),
+    ("float16", (3, 28, 28), 200),
+    ("float32", (512, 7, 7), 9),
+    ("float32", (512, 7, 7), 64),
+]
+
+
+def test_it_builds_for_an_h100_and_three_programs_fit_on_a_multiprocessor(tmp_path: Path) -> None:
+    pytest.importorskip("triton.backends.nvidia")
+    report = _run("build", TRITON_INTERPRET="0", TRITON_CACHE_DIR=str(tmp_path))
+    assert len(report) == len(BUILDS)
+    for name, built in report.items():
+        assert built["STACK"] == built["LOCAL"] == 0, f"{name} spills registers"
+        assert built["REG"] * 128 * fused._PROGRAMS <= 65_536, name
+        assert (built["shared"] + 1024) * fused._PROGRAMS <= 228 * 1024, name
+        assert built["multiplies"] == ([] if name.startswith("float32") else ["wgmma.mma_async"]), name
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -265,4 +367,7 @@ def test_equal_to_the_plain_path_on_a_gpu(name: str) -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(run_all(torch.device("cpu"))))
+    if sys.argv[1] == "build":
+        print(json.dumps({f"{scan} {grid} {columns}": build(scan, grid, columns) for scan, grid, columns in BUILDS}))
+    else:
+        print(json.dumps(run_all(torch.device("cpu"))))
