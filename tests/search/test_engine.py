@@ -371,7 +371,7 @@ def test_a_store_that_changes_under_the_engine(tmp_path: Path, features: np.ndar
     other = bytearray(kept)
     other[1000] ^= 255
     file.write_bytes(bytes(other))
-    with pytest.raises(StoreError, match="changed since the store was opened"):
+    with pytest.raises(StoreError, match="changed since it was opened; open it again"):
         engine.search(query, k=3)
     file.write_bytes(kept)
     np.testing.assert_array_equal(engine.search(query, k=3)["image_id"], before["image_id"])

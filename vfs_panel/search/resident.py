@@ -1,7 +1,7 @@
 """ResidentTier: features as codes in the memory of a device."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SLAB_MB = 32.0  # of codes in one slab
-GPU_REACH = 16.0  # a GPU's slabs against a core's
+GPU_REACH = 64.0  # a GPU's slabs against a core's: waiting for one costs as much as a pass over a small one
 FUSED_TESTED, FUSED_AGREES = 256, 1e-3  # pictures that the fused kernel is tested on, and how near it must come
 FEW = 3  # slabs with less than one in so many pictures left by a filter are gathered before they are multiplied
 
@@ -185,15 +185,25 @@ class ResidentTier:
 
     def floats(self, rows: NDArray[np.intp]) -> NDArray[np.floating]:
         """Return stored features (n, channel, y, x): from memory if nothing was lost, else from the store."""
-        if self.scan_type == "float32":
-            found = [self.slabs[row // self._step].values[:, :, row % self._step].cpu() for row in rows.tolist()]
-            features: NDArray[np.floating] = torch.stack(found).permute(0, 3, 1, 2).contiguous().numpy()
-            return features
-        return self._store.read_rows(self._layer, rows + self.rows.start)
+        if self.scan_type == "int8" or bool(self.rho.any()):
+            return self._store.read_rows(self._layer, rows + self.rows.start)
+        kept = self._gathered(rows, lambda slab: slab.values if isinstance(slab, Codes) else slab.norm2)
+        features: NDArray[np.floating] = kept.to(torch.float32).permute(2, 3, 0, 1).contiguous().numpy()
+        return features
 
     def norm2(self, rows: NDArray[np.intp]) -> Tensor:
         """Return the squared length of every cell of some pictures, (n, y, x)."""
-        return torch.stack([self.slabs[row // self._step].norm2[:, :, row % self._step].cpu() for row in rows.tolist()])
+        return self._gathered(rows, lambda slab: slab.norm2).permute(2, 0, 1)
+
+    def _gathered(self, rows: NDArray[np.intp], part: Callable[[Codes | PackedCodes], Tensor]) -> Tensor:
+        """Return some pictures (axis 2) of an array of the slabs, on the CPU, with one copy from each slab."""
+        slabs, at = np.divmod(rows, self._step)
+        order = np.argsort(slabs, kind="stable")
+        found = [
+            part(self.slabs[slab])[:, :, torch.from_numpy(at[order][slabs[order] == slab]).to(self.device)].cpu()
+            for slab in np.unique(slabs).tolist()
+        ]
+        return torch.cat(found, 2)[:, :, torch.from_numpy(np.argsort(order))]
 
 
 def resident_bytes(store: "FeatureStore", layer: str, rows: slice, scan_type: ScanType) -> int:

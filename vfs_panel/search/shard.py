@@ -13,6 +13,7 @@ from vfs_panel.search.ask import Answer, Ask, first_of_groups, ranked
 from vfs_panel.search.codes import Columns, make_columns
 from vfs_panel.search.exact import exact_windows
 from vfs_panel.search.kernels import best_windows
+from vfs_panel.search.precision import full_precision
 from vfs_panel.search.tiers import Tier
 from vfs_panel.search.workers import spread
 
@@ -67,6 +68,12 @@ class Shard:
         self, asks: Sequence[Ask], cancel: threading.Event | None = None
     ) -> Iterator[tuple[float, Callable[[], list[Answer]]]]:
         """Yield how much is done, and a function that gives what is known by then; last 1.0 and the final answers."""
+        with full_precision():
+            yield from self._steps(asks, cancel)
+
+    def _steps(
+        self, asks: Sequence[Ask], cancel: threading.Event | None
+    ) -> Iterator[tuple[float, Callable[[], list[Answer]]]]:
         kernels = [kernel for ask in asks for kernel in ask.kernels]
         floors = [floor for ask in asks for floor in ask.floors]
         columns = make_columns(kernels, self.tier.scan_type, self.tier.device)
@@ -100,7 +107,8 @@ class Shard:
             slack += abs(share) * columns.error(number, rho).double().numpy()
         allowed = ask.allowed
         score[~allowed] = -np.inf
-        score[np.isnan(score)] = np.inf  # codes that overflowed: nothing is known, so the picture is scored anew
+        # Codes that overflowed: nothing is known, so the picture is scored anew.
+        score[~np.isfinite(score[:, 0]) & (scanned.y[first, :, 0] >= 0) & allowed, 0] = np.inf
         return _Estimate(score, slack, scanned.y[first], scanned.x[first], allowed)
 
     def _preview(self, ask: Ask, estimate: _Estimate) -> Answer:
