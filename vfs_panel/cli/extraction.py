@@ -85,13 +85,16 @@ def verify(
 ) -> None:
     """Check every block of a store against its checksum."""
     from vfs_panel.features import verify as verify_store
+    from vfs_panel.features.files import shown, url_of
 
-    with progress(f"Checking {store}") as report:
+    url = url_of(store)
+    name = store if url is None else shown(url)  # no password or token
+    with progress(f"Checking {name}") as report:
         found = verify_store(store, progress=report)
     if found.bad:
         raise StoreError(
-            f"{store}: {len(found.bad)} of {found.n_blocks} blocks are bad. {_some(found.bad, ' ').rstrip('.')}. "
+            f"{name}: {len(found.bad)} of {found.n_blocks} blocks are bad. {_some(found.bad, ' ').rstrip('.')}. "
             "Where blocks are damaged, delete the store before you extract again."
         )
     broken = f", {len(found.broken)} of them could not be read and are left out" if found.broken else ""
-    print(f"{store}: {found.n_blocks} blocks, all sound; {found.n_images} pictures{broken}.")
+    print(f"{name}: {found.n_blocks} blocks, all sound; {found.n_images} pictures{broken}.")

@@ -59,6 +59,7 @@ class Files(Protocol):
 
     path: str
     name: str
+    far: bool  # whether each file costs a round trip
 
     @property
     def ranges(self) -> bool:
@@ -186,6 +187,7 @@ def folder_to_write(out: Path | str) -> Path:
 class LocalFiles:
     """A folder of this machine."""
 
+    far = False
     ranges = True
 
     def __init__(self, folder: Path) -> None:

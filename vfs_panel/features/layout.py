@@ -25,6 +25,7 @@ SCHEMA_VERSION = 1
 CODED = ("domain", "label", "split")  # few values, many pictures: kept as integer codes
 ROOT_ARRAYS = ("image", *CODED, "path", "broken")
 NOT_COMMITTED = -1
+RECORDS = "commit_records"  # attribute of the root: those of every finished layer once more, for far readers
 DTYPES = ("float16", "float32")
 
 

@@ -49,6 +49,8 @@ class RemoteFiles:
         If there is no store, it cannot be reached or may not be read, or a package is missing.
     """
 
+    far = True
+
     def __init__(self, url: str, options: dict[str, Any]) -> None:
         self.path = shown(url)
         self.name = self.path.rsplit("/", 1)[-1]

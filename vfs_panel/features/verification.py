@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,12 +35,17 @@ class VerifyReport:
         return not self.bad
 
 
-def verify(path: Path | str, *, progress: Callable[[int, int], None] | None = None) -> VerifyReport:
+def verify(
+    path: Path | str,
+    *,
+    storage_options: dict[str, Any] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> VerifyReport:
     """Check the index, and every byte of every block of every layer.
 
     Parameters
     ----------
-    path : the store.
+    path, storage_options : the store, as for `open_store`.
     progress : called with (blocks done, blocks in all).
 
     Raises
@@ -47,10 +53,10 @@ def verify(path: Path | str, *, progress: Callable[[int, int], None] | None = No
     StoreError
         If there is no store, or its index cannot be read.
     """
-    store = FeatureStore(path)
+    store = FeatureStore(path, storage_options)
     bad: list[str] = []
     if store.attrs.get("index_sha256") != layout.index_hash(store.index):
-        bad.append(f"The index of {path} (ids, domains, labels, paths) is damaged. Extract it again.")
+        bad.append(f"The index of {store.path} (ids, domains, labels, paths) is damaged. Extract it again.")
     blocks: dict[str, list[slice]] = {}
     for layer in store.layers:
         try:

@@ -23,6 +23,7 @@ from vfs_panel.features import layout
 from vfs_panel.features.spec import FeatureSpec
 
 _DAMAGED = (KeyError, ValueError, RuntimeError)  # what zarr and its codecs raise on damaged metadata or chunks
+_NONE = np.zeros(0, bool)
 
 
 @contextlib.contextmanager
@@ -96,6 +97,15 @@ class StoreWriter:
         for layer, spec in self.specs.items():
             self._open_layer(layer, spec, n_images)
         self._missing = self._not_committed()
+        self._forget_records()
+
+    def _forget_records(self) -> None:
+        """Take back what `finish` noted of layers that have lost blocks since: they get new commit records."""
+        noted = dict(self._root.attrs.get(layout.RECORDS, {}))
+        kept = {layer: records for layer, records in noted.items() if not self._missing.get(layer, _NONE).any()}
+        if kept != noted:
+            self._root.attrs[layout.RECORDS] = kept
+            _sync(self.path / "zarr.json")
 
     def close(self) -> None:
         """Let others write the store."""
@@ -265,6 +275,10 @@ class StoreWriter:
         import warnings
 
         with saying_no_space(self.path), warnings.catch_warnings():
+            # Beside the other metadata: a file each would be a request each.
+            whole = [layer for layer in self.specs if not self._missing[layer].any()]
+            records = {layer: layout.commit_records(self._layer(layer)["committed"]).tolist() for layer in whole}
+            self._root.attrs[layout.RECORDS] = {**self._root.attrs.get(layout.RECORDS, {}), **records}
             # Consolidated metadata are not yet in the v3 specification; every reader here works without them too.
             warnings.simplefilter("ignore")
             zarr.consolidate_metadata(str(self.path))
