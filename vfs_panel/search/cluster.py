@@ -8,13 +8,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
-from vfs_panel.errors import QueryError, SearchCancelled, StoreError
+from vfs_panel.errors import QueryError, SearchCancelled, StoreError, VFSError
 from vfs_panel.search.ask import Answer, Ask, merge
 from vfs_panel.search.codes import ScanType
 from vfs_panel.search.devices import free_memory_mb, pick_device
@@ -91,6 +91,25 @@ def answer_part(part: Part, asks: Sequence[Ask]) -> list[Answer]:
     return _shards[part].answers(asks)
 
 
+class Owner:
+    """A part on its worker, as a Dask actor: a call goes straight to it, in a fifth of the time of a task.
+
+    An actor is lost with its worker. The part is then a task for any other worker, and gets a new owner.
+    """
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+        self._about = load_part(part)
+
+    def about(self) -> tuple[str, str, ScanType]:
+        """Return what the part says of itself."""
+        return self._about
+
+    def answer(self, asks: Sequence[Ask]) -> list[Answer]:
+        """Answer for the part."""
+        return answer_part(self._part, asks)
+
+
 def forget_parts(parts: Sequence[Part]) -> None:
     """Let go of parts, on a worker."""
     with _loading:
@@ -133,6 +152,7 @@ class ClusterBackend:
         self._client: Any = None
         self._lock = threading.Lock()
         self._parts: list[Part] = []
+        self._owners: dict[Part, Any] = {}  # futures of actors
         self.scan_type: ScanType = "float32"
         self.holds = True  # or its workers read; either way a search is one call that cannot be followed
         self.device = scheduler
@@ -144,12 +164,10 @@ class ClusterBackend:
             if scan == "auto":  # one worker's choice for all: the same codes everywhere, the same scores
                 plan: Plan = client.submit(plan_part, self._parts[0], pure=False).result()
                 self._parts = self._cut(workers, plan.scan_type or "auto")
-            loaded = client.gather(
-                [
-                    client.submit(load_part, part, workers=[worker], allow_other_workers=True, pure=False)
-                    for part, worker in zip(self._parts, workers, strict=False)
-                ]
-            )
+            self._appoint(client, workers)
+            with client.as_current():  # an actor looks for its client there
+                about = [owner.result().about() for owner in self._owners.values()]
+            loaded = [found.result() for found in about]
         words, self.reason, self.scan_type = loaded[0]
         count = len(self._parts)
         self.words = f"on {count} {'worker' if count == 1 else 'workers'} of {scheduler}; the first one {words}"
@@ -208,6 +226,7 @@ class ClusterBackend:
     def _drop(self) -> None:
         with self._lock:
             client, self._client = self._client, None
+            self._owners = {}
         if client is not None:
             threading.Thread(target=client.close, kwargs={"timeout": 2}, daemon=True).start()
 
@@ -225,29 +244,64 @@ class ClusterBackend:
             workers = self._workers(client)
             if not workers:
                 raise QueryError(f"The cluster at {self._address} has no workers left; the next search tries again.")
-            futures = [
-                # Another worker may do it: it then loads the rows of the one that was lost.
-                client.submit(
-                    answer_part, part, [ask.within(slice(*part.rows)) for ask in asks],
-                    workers=[workers[number % len(workers)]], allow_other_workers=True, pure=False, priority=10,
-                )
-                for number, part in enumerate(self._parts)
-            ]  # fmt: skip
+            self._appoint(client, workers)
+            within = [[ask.within(slice(*part.rows)) for ask in asks] for part in self._parts]
             try:
-                while cancel is not None and not all(future.done() for future in futures):
+                calls = [self._call(client, part, mine) for part, mine in zip(self._parts, within, strict=True)]
+                while cancel is not None and not all(call.done() for call in calls):
                     if cancel.is_set():
-                        client.cancel(futures)
                         raise SearchCancelled("The search was cancelled.")
                     time.sleep(_POLL_S)
-                found = client.gather(futures)
+                found = [
+                    self._result(client, part, mine, call)
+                    for part, mine, call in zip(self._parts, within, calls, strict=True)
+                ]
             except StoreError as error:
                 raise StoreError(f"On a worker: {error}") from None
         return [merge([answers[i] for answers in found], ask) for i, ask in enumerate(asks)]
+
+    def _appoint(self, client: Any, workers: list[str]) -> None:
+        """Give every part that has none an owner; it is asked once it has loaded its rows."""
+        for number, part in enumerate(self._parts):
+            if part not in self._owners:
+                self._owners[part] = client.submit(
+                    Owner,
+                    part,
+                    actor=True,
+                    workers=[workers[number % len(workers)]],
+                    allow_other_workers=True,
+                    pure=False,
+                )
+
+    def _call(self, client: Any, part: Part, asks: list[Ask]) -> Any:
+        """Ask the owner of a part, or any worker while there is none that is ready."""
+        owner = self._owners.get(part)
+        if owner is not None and owner.status == "finished":
+            with suppress(RuntimeError), client.as_current():  # its worker was lost since
+                return owner.result().answer(asks)
+            self._owners.pop(part, None)
+        return self._task(client, part, asks)
+
+    def _task(self, client: Any, part: Part, asks: list[Ask]) -> Any:
+        return client.submit(answer_part, part, asks, pure=False, priority=10)
+
+    def _result(self, client: Any, part: Part, asks: list[Ask], call: Any) -> list[Answer]:
+        """Return what a call gave; if its worker was lost meanwhile, what another one gives."""
+        found: list[Answer]
+        try:
+            found = call.result()
+        except VFSError:
+            raise
+        except Exception:  # how the loss of a worker shows depends on the moment
+            self._owners.pop(part, None)
+            found = self._task(client, part, asks).result()
+        return found
 
     def close(self) -> None:
         """Let the workers forget their rows, and leave the cluster."""
         with self._lock:
             client, self._client = self._client, None
+            self._owners = {}
         if client is not None:
             try:
                 client.run(forget_parts, self._parts)
