@@ -42,11 +42,14 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         if status:
             self.answer(status, b"no")
             return
-        data, headers = file.read_bytes(), {}
+        total, headers = file.stat().st_size, {}
         found = re.match(r"bytes=(\d+)-(\d*)", wanted) if self.ranges else None
+        start = int(found[1]) if found else 0
+        stop = int(found[2]) + 1 if found and found[2] else total
+        with open(file, "rb") as stream:
+            stream.seek(start)
+            data = stream.read(max(0, stop - start))
         if found:
-            total, start = len(data), int(found[1])
-            data = data[start : int(found[2]) + 1 if found[2] else None]
             headers["Content-Range"] = f"bytes {start}-{start + len(data) - 1}/{total}"
         self.answer(206 if found else 200, data, headers, cut=what == "cut")
 
