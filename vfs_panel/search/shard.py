@@ -18,7 +18,7 @@ from vfs_panel.search.tiers import Tier
 from vfs_panel.search.workers import spread
 
 Places = tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]]  # scores, y and x of windows
-RESCORE_MB = 16.0  # of float64 features that one thread scores again at a time
+RESCORE_MB = 4.0  # of float64 features that one thread scores again at a time
 
 
 @dataclass(slots=True, eq=False)
@@ -126,9 +126,12 @@ class Shard:
         score = np.full((n, ask.per_image), -np.inf, np.float32)
         y, x = np.full((n, ask.per_image), -1, np.int32), np.full((n, ask.per_image), -1, np.int32)
         left = estimate.allowed.copy()
-        batch = max(32, ask.k + ask.k // 2)
+        batch = max(32, 4 * ask.k)
+        # Before anything is scored: k pictures reach the k-th lower bound, so what cannot reach it is out.
+        lower = np.where(np.isfinite(upper), estimate.score[:, 0] - estimate.slack, -np.inf)
+        known = lower[:, None] if groups is None else score
         while True:
-            at = np.flatnonzero(left & (upper >= _to_beat(score, ask.k, groups)))
+            at = np.flatnonzero(left & (upper >= _to_beat(known, ask.k, groups)))
             if not len(at):
                 break
             if groups is not None and not np.isfinite(score[:, 0]).any():
@@ -142,6 +145,7 @@ class Shard:
                 raise SearchCancelled("The search was cancelled.")
             score[at], y[at], x[at] = self._exact(ask, at)
             left[at] = False
+            known = score
         rows, places = ranked(score, ask.k, groups)
         matches = score[rows, places], y[rows, places], x[rows, places]
         unknown = np.isposinf(estimate.score[:, 0])  # so all of these were scored
