@@ -20,6 +20,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     ----------
     ranges : whether it knows them.
     asked : (path, Range header) of every request.
+    most : how many were under way at once.
     wrong : part of a path -> "cut" in the middle, or the status to answer with.
     token, password : what the address, or the request, must bring.
     """
@@ -29,11 +30,24 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     token = password = ""
     asked: list[tuple[str, str]]
     wrong: dict[str, str]
+    counting = threading.Lock()
+    under_way = most = 0
 
     def log_message(self, *_: object) -> None:
         pass
 
     def do_GET(self) -> None:
+        own = type(self)
+        with own.counting:
+            own.under_way += 1
+            own.most = max(own.most, own.under_way)
+        try:
+            self.give()
+        finally:
+            with own.counting:
+                own.under_way -= 1
+
+    def give(self) -> None:
         wanted = self.headers.get("Range", "")
         self.asked.append((self.path, wanted))
         what = next((what for part, what in self.wrong.items() if part in self.path), "")

@@ -209,6 +209,18 @@ def test_few_requests(folder: Path, servers: Servers, rounds: list[int]) -> None
     assert len(handler.asked) == sum(rounds)
 
 
+def test_many_scattered_rows_do_not_overrun_a_server(
+    folder: Path, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "GAP_BYTES", -1)  # one request a row
+    url, handler = servers.http(folder)
+    far = open_store(f"{url}/f.zarr")
+    before = far.read(LAYER, slice(0, N))
+    rows = np.arange(0, N, 2).repeat(8)
+    np.testing.assert_array_equal(far.read_rows(LAYER, rows), before[rows])
+    assert handler.most <= 2 * remote.AT_ONCE  # a server counts an answer as done a little after its reader does
+
+
 def test_a_server_without_ranges_sends_no_block_twice(
     folder: Path, servers: Servers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

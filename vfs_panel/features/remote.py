@@ -27,6 +27,7 @@ from vfs_panel.features.unreachable import explain
 log = logging.getLogger(__name__)
 
 RANGE_BYTES = 4 << 20  # of one request for a part of a file; several are under way at once
+AT_ONCE = 16  # requests under way: a small web server has few places in its queue
 GAP_BYTES = 128 << 10  # parts nearer than this are asked for together: a request costs more than these bytes
 _CONSOLIDATED = "consolidated_metadata"
 _LAYER_ARRAYS = ("features", "norm2", "committed", "y", "x")
@@ -146,7 +147,7 @@ class RemoteFiles:
         return f"{self._root}/{quote(file)}{self._query}" if self._is_http else f"{self._root}/{file}"
 
     def _ask(self, requests: Sequence[Request]) -> list[Any]:
-        """Return the bytes of each request, or its error; many are under way at once."""
+        """Return the bytes of each request, or its error; several are under way at once."""
         if not requests:
             return []
         starts = [start for _, start, _ in requests]
@@ -155,7 +156,7 @@ class RemoteFiles:
         try:
             answers: list[Any] = self._fs.cat_ranges(
                 [self._address(file) for file, _, _ in requests], starts, [stop for *_, stop in requests],
-                on_error="return",
+                on_error="return", **({"batch_size": AT_ONCE} if self._fs.async_impl else {}),
             )  # fmt: skip
         except Exception as error:
             return [error] * len(requests)
