@@ -76,9 +76,13 @@ def test_the_code_of_the_readme_runs(
 ) -> None:
     shutil.copytree(picture_folder, tmp_path / "pictures")
     monkeypatch.chdir(tmp_path)
-    (code,) = _blocks("python")
-    exec(compile(code, "README.md", "exec"), {})
+    first, second = _blocks("python")
+    exec(compile(first, "README.md", "exec"), {})
     assert "photo/cat" in capsys.readouterr().out
+    exec(compile(second, "README.md", "exec"), {})  # goes on with the store that the first one made
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) >= 2
+    assert printed[-1].startswith("1.0 ")
 
 
 def test_the_commands_of_the_readme_exist() -> None:
