@@ -113,18 +113,17 @@ def test_a_worker_killed_during_a_search(
 
 
 def test_what_goes_wrong_on_a_worker_is_said(store: FeatureStore, running: "distributed.LocalCluster") -> None:
-    gone = store_at_nowhere(store)
-    with pytest.raises(StoreError, match="no store at"):
-        RegionSearch(gone, device="cpu", scheduler=running.scheduler_address)
+    class Elsewhere(FeatureStore):
+        """The same store, in a folder that the workers' machine does not see."""
+
+        @property
+        def opened_from(self) -> tuple[str, None]:
+            return "/nowhere/s.zarr", None
+
+    with pytest.raises(StoreError, match=r"no store at /nowhere/s\.zarr"):
+        RegionSearch(Elsewhere(store.path), device="cpu", scheduler=running.scheduler_address)
     with pytest.raises(QueryError, match="not here: 0 CUDA"):
         RegionSearch(store, device="cuda:7", scheduler=running.scheduler_address)
-
-
-def store_at_nowhere(store: FeatureStore) -> FeatureStore:
-    """The same store, as if the workers' machine had no such folder."""
-    other = FeatureStore(store.path)
-    other.path = "/nowhere/s.zarr"
-    return other
 
 
 def test_nobody_at_the_address(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:

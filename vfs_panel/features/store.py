@@ -84,7 +84,12 @@ class FeatureStore:
         return f"FeatureStore({self.path!r}, {self.n_images} pictures, layers {', '.join(self.layers)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return FeatureStore, (self._address, self._options)
+        return FeatureStore, self.opened_from
+
+    @property
+    def opened_from(self) -> tuple[Any, ...]:
+        """What `FeatureStore` was made with, to open it again elsewhere; it may hold secrets."""
+        return self._address, self._options
 
     @property
     def attrs(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
@@ -41,6 +41,7 @@ class Part:
     memory_mb: float | None
     scan: str
     on_host: int  # how many workers share the memory of one machine
+    opened_from: tuple[Any, ...] = field(compare=False, repr=False)
 
 
 _shards: dict[Part, Shard] = {}
@@ -64,7 +65,7 @@ def _prepare(part: Part) -> float | None:
 def _open(part: Part) -> "FeatureStore":
     from vfs_panel.features import open_store
 
-    return open_store(part.store)
+    return open_store(*part.opened_from)
 
 
 def plan_part(part: Part) -> Plan:
@@ -180,9 +181,9 @@ class ClusterBackend:
         starts = [blocks[i].start for i in range(share, len(blocks), share)]
         edges = [0, *starts, self._store.n_images]
         hosts = Counter(urlparse(worker).hostname for worker in workers)
-        path = self._store.path
+        path, opened_from = self._store.path, self._store.opened_from
         return [
-            Part(path, self._layer, (a, b), device, memory_mb, scan, max(hosts.values())) for a, b in pairwise(edges)
+            Part(path, self._layer, (a, b), device, memory_mb, scan, max(hosts.values()), opened_from) for a, b in pairwise(edges)
         ]
 
     def _workers(self, client: Any) -> list[str]:
