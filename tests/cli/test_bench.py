@@ -26,13 +26,13 @@ def test_all_in_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert run(["bench", "--size", "small", "--json", str(out), "--folder", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert printed.splitlines()[0].count("torch") == 1  # the machine
-    for title in ("30 × 16×7×7", "Streaming", "Extraction", "Growing sets"):
+    for title in ("30 × 16×7×7", "Streaming", "Extraction", "Growing sets", "Cluster"):
         assert f"\n{title}" in printed
     assert "visualfeaturesearch 1.0.0" in printed
     assert "WRONG" not in printed
     found = json.loads(out.read_text())
     assert found["schema"] == "vfs_panel.bench"
-    assert list(found["parts"]) == ["search", "read", "extract", "grow"]
+    assert list(found["parts"]) == ["search", "read", "extract", "grow", "cluster"]
     assert found["options"] == {"size": "small", "images": []}
     assert {"cpu", "cores", "memory_gb", "torch", "device", "gpu"} <= set(found["machine"])
     assert list(tmp_path.iterdir()) == [out]

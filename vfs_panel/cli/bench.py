@@ -44,7 +44,7 @@ class _Options:
 def _all(
     context: typer.Context, device: Device = "cpu", size: Size = "full", json: Json = None, folder: Folder = None
 ) -> None:
-    """Measure searches, streaming, extraction and growth in one run; or, with a command, one of them."""
+    """Measure searches, streaming, extraction, growth and a cluster in one run; or, with a command, one of them."""
     command = context.invoked_subcommand
     if command is None:
         _run(list(PARTS), _Options(device, size, (), json, folder))
@@ -86,6 +86,12 @@ def grow(
     Large sets repeat the blocks of a smaller one, so that they fit on a disk; the table says so.
     """
     _run(["grow"], _Options(device, size, images or (), json, folder))
+
+
+@app.command()
+def cluster(size: Size = "full", images: Images = None, json: Json = None, folder: Folder = None) -> None:
+    """Measure a search on a local Dask cluster beside the same search in this process."""
+    _run(["cluster"], _Options("cpu", size, images or (), json, folder))
 
 
 @app.command()
@@ -149,11 +155,18 @@ def _grow(options: _Options, folder: Path, report: Progress) -> "Part":
     return growing.measure(options.size, folder, images=options.images, device=options.device, progress=report)
 
 
+def _cluster(options: _Options, folder: Path, report: Progress) -> "Part":
+    from vfs_panel.bench import clustering
+
+    return clustering.measure(clustering.recipes(options.size, options.images), folder, progress=report)
+
+
 PARTS: dict[str, Callable[[_Options, Path, Progress], "Part"]] = {
     "search": _search,
     "read": _read,
     "extract": _extract,
     "grow": _grow,
+    "cluster": _cluster,
 }
 
 

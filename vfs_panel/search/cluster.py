@@ -183,7 +183,8 @@ class ClusterBackend:
         hosts = Counter(urlparse(worker).hostname for worker in workers)
         path, opened_from = self._store.path, self._store.opened_from
         return [
-            Part(path, self._layer, (a, b), device, memory_mb, scan, max(hosts.values()), opened_from) for a, b in pairwise(edges)
+            Part(path, self._layer, (a, b), device, memory_mb, scan, max(hosts.values()), opened_from)
+            for a, b in pairwise(edges)
         ]
 
     def _workers(self, client: Any) -> list[str]:
