@@ -171,7 +171,8 @@ class ClusterBackend:
             loaded = [found.result() for found in about]
         words, self.reason, self.scan_type = loaded[0]
         count = len(self._parts)
-        self.words = f"on {count} {'worker' if count == 1 else 'workers'} of {scheduler}; the first one {words}"
+        each = words.partition(", ")[2]  # without the device
+        self.words = f"on {count} {'worker' if count == 1 else 'workers'} of {scheduler}, each: {each}"
 
     def _cut(self, workers: list[str], scan: str) -> list[Part]:
         """Give every worker a share of the store's blocks, in order."""
