@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vfs_panel.search import scan, tiers
+from vfs_panel.search import scan
 from vfs_panel.search.codes import (
     ITEM_BYTES,
     Codes,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+ENCODE_MB = 2.0  # of float32 features that one thread turns into codes at a time: what it takes meanwhile stays taken
 SLAB_MB = 32.0  # of codes in one slab
 GPU_REACH = 64.0  # a GPU's slabs against a core's: waiting for one costs as much as a pass over a small one
 FUSED_TESTED, FUSED_AGREES = 256, 1e-3  # pictures that the fused kernel is tested on, and how near it must come
@@ -75,7 +76,7 @@ class ResidentTier:
     def _load(self) -> None:
         ids = [str(i) for i in self._store.index.index]
         channels, height, width = self.grid
-        step = max(1, int(tiers.LOAD_MB * 1e6 / (4 * channels * height * width)))
+        step = max(1, int(ENCODE_MB * 1e6 / (4 * channels * height * width)))
         for span in spans_within(self._store, self._layer, self.rows):
             stored = self._store.read(self._layer, span)
             first = span.start - self.rows.start
