@@ -62,6 +62,7 @@ def test_killed_and_started_again_it_gives_the_same(picture_folder: Path, tmp_pa
     out, unbroken = tmp_path / "f.zarr", tmp_path / "unbroken.zarr"
     program = (
         "import os, signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell may have it ignored in the background
         "from vfs_panel.cli import main\n"
         "from vfs_panel.features.writer import StoreWriter\n"
         "write = StoreWriter.write_block\n"
@@ -88,6 +89,7 @@ def test_killed_and_started_again_it_gives_the_same(picture_folder: Path, tmp_pa
 def test_ctrl_c_says_how_to_go_on(picture_folder: Path, tmp_path: Path) -> None:
     program = (
         "import os, signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell may have it ignored in the background
         "from vfs_panel.cli import main\n"
         "from vfs_panel.features.writer import StoreWriter\n"
         "StoreWriter.write_block = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
