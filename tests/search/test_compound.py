@@ -1,5 +1,7 @@
 """A query of several regions: the mean of what is looked for, less what is to be kept away from."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -81,3 +83,18 @@ def test_what_makes_no_query_is_refused(engine: RegionSearch) -> None:
         RegionQuery.combine([a], [a], negative_share=-1)
     with pytest.raises(QueryError, match="of one layer"):
         RegionQuery.combine([a, RegionQuery.from_mask(np.ones((3, 2, 2)), np.ones((2, 2)))])
+
+
+def test_regions_of_two_networks_make_no_query(engine: RegionSearch, features: np.ndarray, tmp_path: Path) -> None:
+    names = [f"p{i:02d}" for i in range(N)]
+    store = store_from_arrays(
+        {"layer": features}, out=tmp_path / "o.zarr", image=names, network="another", dtype="float32"
+    )
+    mask = np.zeros((5, 5), np.float32)
+    mask[1, 1] = 1
+    other = RegionQuery.from_mask(store.feature("layer", "p03"), mask, spec=store.spec("layer"))
+    with pytest.raises(QueryError, match="another"):
+        RegionQuery.combine([region(engine, "p01", 0, 0), other])
+    with pytest.raises(QueryError, match="another"):
+        engine.search(other)
+    assert engine.search(region(engine, "p01", 0, 0), k=2).sizes["rank"] == 2  # and the engine goes on

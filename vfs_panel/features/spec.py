@@ -56,7 +56,8 @@ class FeatureSpec:
                 f"The store's layer is {self.layer!r}, the query's is {other.layer!r}. Take the query's features from "
                 f"layer {self.layer!r}, or search the other layer."
             )
-        if self.weights_sha256 != other.weights_sha256:
+        unknown = not self.weights_sha256 and not other.weights_sha256  # features of another program: by its name
+        if self.weights_sha256 != other.weights_sha256 or (unknown and self.network != other.network):
             raise QueryError(
                 f"The store was made by {self.network} with weights {self.weights_sha256[:12] or 'unknown'}, the query "
                 f"by {other.network} with weights {other.weights_sha256[:12] or 'unknown'}. Use the store's network "
