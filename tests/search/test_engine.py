@@ -14,7 +14,7 @@ from vfs_panel.errors import QueryError, SearchCancelled, StoreError
 from vfs_panel.features import FeatureStore, layout, open_store, store_from_arrays
 from vfs_panel.search import RegionQuery, RegionSearch, kernels, resident, result, tiers
 from vfs_panel.search.ask import Answer, Ask
-from vfs_panel.search.together import Together
+from vfs_panel.search.together import MOST, Together
 
 N, SHAPE = 40, (12, 6, 7)  # pictures; channel, y, x
 
@@ -234,6 +234,24 @@ def test_threads_that_ask_at_once_share_a_pass(store: FeatureStore, weights: np.
     assert len(passes) <= 4  # the first one goes alone, the others wait for it
     for query, result_ in zip(queries, found, strict=True):
         np.testing.assert_array_equal(result_["image_id"], engine.search(query, k=5)["image_id"])
+
+
+def test_searches_of_two_kinds_and_of_more_than_one_pass_all_come_back() -> None:
+    sizes: list[int] = []
+
+    def answers(asks: list[Ask]) -> list[Answer]:
+        assert len({ask.compatible for ask in asks}) == 1
+        sizes.append(len(asks))
+        time.sleep(0.02)
+        return [f"answer {ask.k}" for ask in asks]  # type: ignore[misc]
+
+    together = Together(answers)
+    allowed = np.ones(1, bool)
+    asks = [Ask(kernels=(), shares=(), floors=(), allowed=allowed, k=k, compatible=k % 3 == 0) for k in range(40)]
+    with ThreadPoolExecutor(40) as pool:
+        found = list(pool.map(together.answer, asks, timeout=20))
+    assert found == [f"answer {k}" for k in range(40)]
+    assert max(sizes) <= MOST
 
 
 def test_one_bad_search_does_not_spoil_those_beside_it() -> None:

@@ -31,7 +31,7 @@ class Together:
         with self._lock:
             self._waiting.append((ask, future))
         with self._pass:
-            if not future.done():
+            while not future.done():  # the first pass may be one of other asks, that came before
                 self._run()
         return future.result()
 
