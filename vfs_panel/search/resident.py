@@ -47,7 +47,7 @@ def slab_pictures(n: int, grid: tuple[int, int, int], scan_type: ScanType, devic
     largest = SLAB_MB * 1e6 / (channels * height * width * ITEM_BYTES[scan_type])
     if device.type != "cpu":
         return max(1, int(largest * GPU_REACH))
-    return max(1, int(min(largest, max(16, -(-n // (4 * torch.get_num_threads()))))))
+    return max(1, int(min(largest, max(16, -(-n // (2 * torch.get_num_threads()))))))
 
 
 class ResidentTier:

@@ -18,7 +18,7 @@ from vfs_panel.search.tiers import Tier
 from vfs_panel.search.workers import spread
 
 Places = tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]]  # scores, y and x of windows
-RESCORE_MB = 4.0  # of float64 features that one thread scores again at a time
+RESCORE_MB = 8.0  # of float64 features that one thread scores again at a time
 
 
 @dataclass(slots=True, eq=False)
@@ -126,7 +126,7 @@ class Shard:
         score = np.full((n, ask.per_image), -np.inf, np.float32)
         y, x = np.full((n, ask.per_image), -1, np.int32), np.full((n, ask.per_image), -1, np.int32)
         left = estimate.allowed.copy()
-        batch = max(32, 4 * ask.k)
+        batch = max(32, 2 * ask.k)
         # Before anything is scored: k pictures reach the k-th lower bound, so what cannot reach it is out.
         lower = np.where(np.isfinite(upper), estimate.score[:, 0] - estimate.slack, -np.inf)
         known = lower[:, None] if groups is None else score
@@ -162,7 +162,7 @@ class Shard:
         """Score pictures exactly: score, y and x of their best windows, each (n, per_image)."""
         channels, height, width = self.tier.grid
         step = max(1, int(RESCORE_MB * 1e6 / (8 * channels * height * width)))
-        step = min(step, max(1, -(-len(at) // 4)))  # work for every core
+        step = min(step, max(1, -(-len(at) // torch.get_num_threads())))  # work for every core
 
         def score(part: slice) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
             rows = at[part]
