@@ -63,6 +63,22 @@ def test_one_per_domain(tiny_store: Path, picture_folder: Path, capsys: pytest.C
     assert sorted(domains) == ["photo", "sketch"]
 
 
+def test_only_what_is_asked_for(tiny_store: Path, picture_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = _search(tiny_store, picture_folder, *BOX, "--format", "csv")
+    assert run([*arguments, "--where", "domain=sketch", "--where", "label=cat"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert rows
+    assert {(row["domain"], row["label"]) for row in rows} == {("sketch", "cat")}
+    mistakes = {
+        "domain": "expected COLUMN=VALUE",
+        "colour=red": "no column 'colour'",
+        "label=cow": "No picture has label",
+    }
+    for wrong, said in mistakes.items():
+        assert run([*arguments, "--where", wrong]) == 2
+        assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("kind", ["white", "opaque", "network's size"])
 def test_a_mask_is_as_good_as_a_box(tiny_store: Path, picture_folder: Path, tmp_path: Path, kind: str) -> None:
     """A painted rectangle on the picture lands on the same cells as the box, by whichever way it comes."""
