@@ -303,6 +303,8 @@ def test_a_search_can_be_stopped(store: FeatureStore, query: RegionQuery) -> Non
     steps = engine.progressive(query, every_s=0)
     next(steps)
     steps.close()
+    with pytest.raises(SearchCancelled):  # on several devices, too
+        list(RegionSearch(store, "layer", device="cpu,cpu").progressive(query, cancel=cancel))
 
 
 def test_a_filter_that_leaves_little_reads_only_that(

@@ -63,10 +63,17 @@ class LocalBackend:
 
     def answers(self, asks: Sequence[Ask]) -> list[Answer]:
         """Answer several searches in one pass, all devices at once."""
+        return self._answers(asks, None)
+
+    def _answers(self, asks: Sequence[Ask], cancel: threading.Event | None) -> list[Answer]:
         if len(self._shards) == 1:
-            return self._shards[0].answers(asks)
+            return self._shards[0].answers(asks, cancel)
         with ThreadPoolExecutor(len(self._shards), "vfs-device") as pool:
-            found = list(pool.map(lambda shard: shard.answers(_within(asks, shard)), self._shards))
+            found = list(
+                pool.map(
+                    lambda shard: shard.answers([ask.within(shard.tier.rows) for ask in asks], cancel), self._shards
+                )
+            )
         return [merge([answers[i] for answers in found], ask) for i, ask in enumerate(asks)]
 
     def steps(self, asks: Sequence[Ask], cancel: threading.Event | None = None) -> Iterator[Step]:
@@ -74,16 +81,12 @@ class LocalBackend:
         if len(self._shards) == 1:
             yield from self._shards[0].steps(asks, cancel)
         else:
-            found = self.answers(asks)
+            found = self._answers(asks, cancel)
             yield 1.0, lambda: found
 
     def close(self) -> None:
         """Let go of the features."""
         self._shards = []
-
-
-def _within(asks: Sequence[Ask], shard: Shard) -> list[Ask]:
-    return [ask.within(shard.tier.rows) for ask in asks]
 
 
 def open_backend(

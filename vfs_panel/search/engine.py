@@ -331,14 +331,14 @@ class RegionSearch:
         facts: dict[str, str | float] = {
             **self.spec.source_attrs(),
             "layer": self.layer,
+            "grid": f"{self.spec.grid[1]},{self.spec.grid[2]}",
             "store": self.store.path,
             "device": self._backend.device,
             "unique": unique or "",
             "scan": self.scan,
             "elapsed_ms": (time.perf_counter() - start) * 1e3,
         }
-        found = labelled(query, ask, answer, self._ids, self._text, facts)
-        return found.assign_attrs(grid=f"{self.spec.grid[1]},{self.spec.grid[2]}")
+        return labelled(query, ask, answer, self._ids, self._text, facts)
 
     def _features(self, rows: NDArray[np.intp]) -> torch.Tensor:
         """Return stored features as float32 (n, y, x, channel), on the CPU."""

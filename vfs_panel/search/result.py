@@ -61,7 +61,6 @@ def labelled(
             **facts,
             "query_image": query.image_id or "",
             "mask_box": ",".join(map(str, query.box)),
-            "grid": f"{query.grid[0]},{query.grid[1]}",
             "created_with": f"vfs_panel {__version__}",
             "k": ask.k,
             "per_image": ask.per_image,
