@@ -41,5 +41,9 @@ class BenchError(VFSError):
     """A benchmark that cannot run here, or whose contestants do not agree."""
 
 
+class OutOfMemoryError(VFSError):
+    """Memory, of the machine or of a GPU, that ran out for a search or for what it was to hold."""
+
+
 class SearchCancelled(VFSError):  # noqa: N818 - nothing went wrong
     """A search that was told to stop before it was done."""

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import pytest
 import torch
 import zarr
 
-from vfs_panel.errors import QueryError, SearchCancelled, StoreError
+from vfs_panel.errors import OutOfMemoryError, QueryError, SearchCancelled, StoreError
 from vfs_panel.features import FeatureStore, layout, open_store, store_from_arrays
-from vfs_panel.search import RegionQuery, RegionSearch, kernels, resident, result, tiers
+from vfs_panel.search import RegionQuery, RegionSearch, kernels, resident, result, shard, tiers
 from vfs_panel.search.ask import Answer, Ask
 from vfs_panel.search.together import MOST, Together
 
@@ -376,6 +377,29 @@ def test_no_memory_after_all_is_no_end(
     assert "read from disk" in engine.tier
     assert "no memory for int8" in engine.choice
     assert engine.search(query, k=2)["image_id"].values[0] == "p07"
+
+
+def test_a_search_that_runs_out_of_memory_says_so_and_the_engine_goes_on(
+    store: FeatureStore, query: RegionQuery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = RegionSearch(store, "layer", device="cpu")
+    for error in (MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes")):
+        with monkeypatch.context() as patch:
+            patch.setattr(shard, "exact_windows", _raising(error))
+            with pytest.raises(OutOfMemoryError, match=r"not enough memory for the search.*VFS_MEMORY_MB"):
+                engine.search(query)
+    with monkeypatch.context() as patch:  # anything else is a bug and stays one
+        patch.setattr(shard, "exact_windows", _raising(RuntimeError("shapes do not agree")))
+        with pytest.raises(RuntimeError, match="shapes"):
+            engine.search(query)
+    assert engine.search(query, k=2)["image_id"].values[0] == "p07"
+
+
+def _raising(error: Exception) -> Callable[..., None]:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
 
 
 def test_a_store_that_changes_under_the_engine(tmp_path: Path, features: np.ndarray, weights: np.ndarray) -> None:

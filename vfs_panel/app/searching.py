@@ -16,7 +16,7 @@ from vfs_panel.app.sources import Source
 from vfs_panel.app.state import PER_IMAGE, Upload
 from vfs_panel.app.thumbnails import MATCH_PX, SMALL_PX
 from vfs_panel.app.words import Problem, Status
-from vfs_panel.errors import LayerError, QueryError, SearchCancelled, StoreError, VFSError
+from vfs_panel.errors import LayerError, OutOfMemoryError, QueryError, SearchCancelled, StoreError, VFSError
 from vfs_panel.plots.groups import group_scores
 from vfs_panel.search import RegionQuery, RegionSearch, Stroke
 from vfs_panel.search.engine import Options
@@ -73,12 +73,14 @@ def run(job: Job) -> Outcome | None:
         return None
     except (StoreError, LayerError) as error:
         return _failed(job, "These features cannot be searched", str(error))
+    except (MemoryError, OutOfMemoryError):
+        return _failed(
+            job,
+            "Memory is full",
+            "Set VFS_MEMORY_MB to less: features that do not fit are then searched from disk.",
+        )
     except VFSError as error:
         return Outcome(job=job, status=Status("Not searched.", str(error)))
-    except MemoryError:
-        return _failed(
-            job, "Memory is full", "The features do not fit into memory. Set VFS_MEMORY_MB to search from disk instead."
-        )
     except Exception as error:  # a bug must not end the session; what it was is for the log
         logger.exception("A search failed")
         return _failed(job, "The search failed", f"{type(error).__name__}: {error}")

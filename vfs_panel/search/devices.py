@@ -1,10 +1,12 @@
 """The devices a search runs on: which there are, how much memory they have left, and how that is said."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
-from vfs_panel.errors import QueryError
+from vfs_panel.errors import OutOfMemoryError, QueryError
 
 
 def pick_device(device: str) -> torch.device:
@@ -40,6 +42,26 @@ def free_memory_mb(device: torch.device) -> float:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2e6  # half of all there is
     except (AttributeError, OSError, ValueError):
         return 4096.0
+
+
+@contextmanager
+def memory_said(what: str) -> Iterator[None]:
+    """Say in words that memory, of the machine or of a GPU, ran out for something.
+
+    Raises
+    ------
+    OutOfMemoryError
+        With how to mend it.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:  # torch raises RuntimeError on a CPU, and a kind of it on a GPU
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        raise OutOfMemoryError(
+            f"There was not enough memory for {what}. Set VFS_MEMORY_MB to less, so that features take less of it, or "
+            "close other programs."
+        ) from None
 
 
 def device_words(device: torch.device) -> str:

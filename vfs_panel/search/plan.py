@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from vfs_panel.errors import QueryError
+from vfs_panel.errors import OutOfMemoryError, QueryError
 from vfs_panel.search.codes import ITEM_BYTES, SCAN_TYPES, ScanType
-from vfs_panel.search.devices import device_words, free_memory_mb, size_words
+from vfs_panel.search.devices import free_memory_mb, memory_said, size_words
 from vfs_panel.search.resident import ResidentTier, resident_bytes
 from vfs_panel.search.streamed import StreamedTier
 from vfs_panel.search.tiers import Tier, spans_within
@@ -103,11 +103,8 @@ def make_tier(
     plan = make_plan(store, layer, rows, device, memory_mb, asked)
     if plan.scan_type is not None:
         try:
-            return ResidentTier(store, layer, rows, device, plan.scan_type), plan
-        except (MemoryError, torch.OutOfMemoryError):
+            with memory_said(plan.scan_type):
+                return ResidentTier(store, layer, rows, device, plan.scan_type), plan
+        except OutOfMemoryError:
             plan = Plan(None, f"there was no memory for {plan.scan_type}", plan.predicted_ms)
-        except RuntimeError as error:
-            if "memory" not in str(error):
-                raise
-            plan = Plan(None, f"there was no memory {device_words(device)} for {plan.scan_type}", plan.predicted_ms)
     return StreamedTier(store, layer, rows, device), plan

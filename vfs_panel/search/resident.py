@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ENCODE_MB = 2.0  # of float32 features that one thread turns into codes at a time: what it takes meanwhile stays taken
-SLAB_MB = 32.0  # of codes in one slab
+SLAB_MB = 36.0  # of codes in one slab; more than the 32 MiB up to which glibc keeps what is freed
 GPU_REACH = 64.0  # a GPU's slabs against a core's: waiting for one costs as much as a pass over a small one
 FUSED_TESTED, FUSED_AGREES = 256, 1e-3  # pictures that the fused kernel is tested on, and how near it must come
 FEW = 3  # slabs with less than one in so many pictures left by a filter are gathered before they are multiplied

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vfs_panel.errors import SearchCancelled
 from vfs_panel.search.ask import Answer, Ask, first_of_groups, ranked
 from vfs_panel.search.codes import Columns, make_columns
+from vfs_panel.search.devices import memory_said
 from vfs_panel.search.exact import exact_windows
 from vfs_panel.search.kernels import best_windows
 from vfs_panel.search.precision import full_precision
@@ -68,7 +69,7 @@ class Shard:
         self, asks: Sequence[Ask], cancel: threading.Event | None = None
     ) -> Iterator[tuple[float, Callable[[], list[Answer]]]]:
         """Yield how much is done, and a function that gives what is known by then; last 1.0 and the final answers."""
-        with full_precision():
+        with full_precision(), memory_said("the search"):
             yield from self._steps(asks, cancel)
 
     def _steps(
