@@ -36,7 +36,9 @@ class Settings(BaseSettings):
         default=None, description="Folder of further catalog entries, beside the bundled ones."
     )
     device: str = Field(default="auto", description="Where networks and searches run: auto, cpu, cuda or cuda:N.")
-    batch_size: int = Field(default=32, ge=1, description="Pictures per forward pass of an extraction.")
+    batch_size: int | None = Field(
+        default=None, ge=1, description="Pictures per forward pass of an extraction; by default 16, on a GPU 64."
+    )
     block_mb: float = Field(
         default=32.0, gt=0, description="Size of one block (chunk) of a feature store, in MB of its largest layer."
     )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -83,3 +84,40 @@ def test_arrays_and_subset() -> None:
 def test_an_id_must_be_unique() -> None:
     with pytest.raises(ImageError, match="stands 2 times"):
         ImageDataset.from_arrays(np.zeros((2, 4, 4, 3), np.uint8), image=["a", "a"])
+
+
+def test_a_folder_is_in_order_and_pickles(folder: Path) -> None:
+    import pickle
+
+    images = ImageDataset.from_folder(folder)
+    assert images.ids == [f"{d}/{c}/{k}.png" for d in ("photo", "sketch") for c in ("cat", "dog") for k in range(2)]
+    again = pickle.loads(pickle.dumps(images))
+    assert again.ids == images.ids
+    assert (again.rgb("photo/dog/1.png") == images.rgb("photo/dog/1.png")).all()
+
+
+def test_pictures_are_found_whatever_their_ending_and_folders_by_links_are_not_followed(folder: Path) -> None:
+    (folder / "photo" / "cat" / "0.png").rename(folder / "photo" / "cat" / "0")
+    (folder / "sketch" / "loop").symlink_to(folder)
+    (folder / "photo" / "cat" / "2.png").symlink_to(folder / "photo" / "cat" / "1.png")
+    images = ImageDataset.from_folder(folder)
+    assert images.ids[:3] == ["photo/cat/0", "photo/cat/1.png", "photo/cat/2.png"]
+    assert len(images) == 9
+
+
+def test_a_relative_folder_is_still_found_from_elsewhere(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    images = ImageDataset.from_folder(".")
+    monkeypatch.chdir("/")
+    assert images.rgb("photo/cat/0.png").shape == (10, 12, 3)
+
+
+def test_a_load_of_ones_own_that_fails_is_named() -> None:
+    def load(image_id: str) -> np.ndarray:
+        return np.zeros((4, 4), np.uint8) if image_id == "flat" else {}[image_id]
+
+    images = ImageDataset(pd.DataFrame(index=["flat", "gone"]), load, name="mine")
+    with pytest.raises(ImageError, match=r"'gone' of mine cannot be read: KeyError"):
+        images.rgb("gone")
+    with pytest.raises(ImageError, match=r"'flat' of mine was read as uint8 of shape \(4, 4\)"):
+        images.rgb("flat")

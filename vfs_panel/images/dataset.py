@@ -1,35 +1,49 @@
-"""ImageDataset: picture id -> RGB, label, domain, split. Knows no network and no features."""
+"""ImageDataset: picture id -> RGB, label, domain, split, findings. Knows no network and no features.
 
-from collections.abc import Callable, Iterable, Mapping
+Where pictures come from has a module per source: `folder`, `table`, `arrays`, `torchvision_sets`, `huggingface`.
+"""
+
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from vfs_panel.errors import ImageError
-from vfs_panel.images.reading import SUFFIXES, is_picture, read_rgb
-
-COLUMNS = ("domain", "label", "split", "path")
-Load = Callable[[str], NDArray[np.uint8]]
+from vfs_panel.images.arrays import arrays_listing
+from vfs_panel.images.folder import folder_listing
+from vfs_panel.images.huggingface import huggingface_listing
+from vfs_panel.images.listing import Listing, Load, picture_folder
+from vfs_panel.images.metadata import checked_findings, text_table
+from vfs_panel.images.table import table_listing
+from vfs_panel.images.torchvision_sets import torchvision_listing
 
 
 class ImageDataset:
-    """Pictures with an id each, their metadata, and a way to read them.
+    """Pictures with an id each, their metadata, and a way to read them. Can be pickled if `load` can.
 
     Parameters
     ----------
     table : DataFrame, indexed by picture id (unique str). The columns domain, label, split and path are added as
-        empty strings where missing; further columns are kept as metadata.
+        empty strings where missing; further columns are kept as metadata. All become text, as in
+        `metadata.text_table`.
     load : picture id -> uint8 RGB, shape (y, x, 3). May raise ImageError.
     name : what people call the set.
     skipped : files that were left out, as (path, why).
     folder : absolute folder that the paths start at; "" where there is none.
+    findings : where several labels can hold for one picture: DataFrame of bool, shape (picture, finding), indexed by
+        picture id, with the findings' names as columns. `label` stays one text per picture.
+
+    Attributes
+    ----------
+    table, load, name, skipped, folder, findings : as above; findings is None where there are none.
 
     Raises
     ------
     ImageError
-        If an id stands twice.
+        If an id or a column name stands twice, or findings do not fit the pictures.
     """
 
     def __init__(
@@ -40,26 +54,19 @@ class ImageDataset:
         name: str,
         skipped: Iterable[tuple[str, str]] = (),
         folder: str = "",
+        findings: pd.DataFrame | None = None,
     ) -> None:
-        table = table.copy()
-        table.index = pd.Index([str(i) for i in table.index], dtype=object, name="image")
-        doubled = table.index[table.index.duplicated()]
-        if len(doubled):
-            raise ImageError(
-                f"Picture id {doubled[0]!r} stands {len(doubled) + 1} times in {name}; ids must be unique."
-            )
-        for column in COLUMNS:
-            values = table[column].fillna("") if column in table else [""] * len(table)
-            table[column] = pd.Series([str(v) for v in values], index=table.index, dtype=object)
-        self.table, self.name, self.skipped, self.folder = table, name, list(skipped), folder
-        self._load = load
+        self.table = text_table(table, name)
+        self.findings = checked_findings(findings, self.table.index, name)
+        self.load, self.name, self.skipped, self.folder = load, name, list(skipped), folder
 
     def __len__(self) -> int:
         return len(self.table)
 
     def __repr__(self) -> str:
         domains = self.table["domain"].nunique()
-        return f"ImageDataset({self.name!r}, {len(self)} pictures, {domains} domains)"
+        several = f", {len(self.findings.columns)} findings" if self.findings is not None else ""
+        return f"ImageDataset({self.name!r}, {len(self)} pictures, {domains} domains{several})"
 
     def __contains__(self, image_id: object) -> bool:
         return image_id in self.table.index
@@ -81,7 +88,18 @@ class ImageDataset:
             raise ImageError(
                 f"{self.name} has no picture {image_id!r}; it has {len(self)}, such as {self.example()!r}."
             )
-        return self._load(image_id)
+        try:
+            picture = self.load(image_id)
+        except ImageError:
+            raise
+        except Exception as error:  # a load of the caller's own may raise anything
+            raise ImageError(f"Picture {image_id!r} of {self.name} cannot be read: {error!r}.") from error
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+            raise ImageError(
+                f"Picture {image_id!r} of {self.name} was read as {picture.dtype} of shape {picture.shape}; expected "
+                "uint8 (y, x, 3)."
+            )
+        return picture
 
     def example(self) -> str:
         """Return some id, for messages ("" for an empty set)."""
@@ -89,33 +107,16 @@ class ImageDataset:
 
     def subset(self, ids: Iterable[str]) -> "ImageDataset":
         """Return the same set with only these pictures, in this order."""
-        return ImageDataset(self.table.loc[list(ids)], self._load, name=self.name, folder=self.folder)
+        chosen = list(ids)
+        findings = None if self.findings is None else self.findings.loc[chosen]
+        return ImageDataset(self.table.loc[chosen], self.load, name=self.name, folder=self.folder, findings=findings)
 
     @classmethod
-    def from_arrays(
-        cls,
-        pictures: NDArray[np.uint8],
-        *,
-        image: Iterable[str] | None = None,
-        name: str = "arrays",
-        **columns: Iterable[str],
-    ) -> "ImageDataset":
-        """Make a set of pictures held in memory.
-
-        Parameters
-        ----------
-        pictures : uint8 array, shape (image, y, x, 3).
-        image : ids; "0", "1", … by default.
-        columns : domain, label, split or further metadata, one value per picture.
-        """
-        if pictures.ndim != 4 or pictures.shape[3] != 3 or pictures.dtype != np.uint8:
-            raise ImageError(
-                f"Pictures have shape {pictures.shape} and type {pictures.dtype}; expected uint8 (image, y, x, 3)."
-            )
-        ids = [str(i) for i in (range(len(pictures)) if image is None else image)]
-        rows = {image_id: row for row, image_id in enumerate(ids)}
-        table = pd.DataFrame({k: list(v) for k, v in columns.items()}, index=ids)
-        return cls(table, lambda image_id: pictures[rows[image_id]], name=name)
+    def _of(cls, listing: Listing) -> "ImageDataset":
+        return cls(
+            listing.table, listing.load, name=listing.name, skipped=listing.skipped, folder=listing.folder,
+            findings=listing.findings,
+        )  # fmt: skip
 
     @classmethod
     def from_folder(
@@ -124,6 +125,7 @@ class ImageDataset:
         *,
         domain: str = "parent",
         labels: Path | str | None = None,
+        findings: str | Sequence[str] | None = None,
         name: str | None = None,
     ) -> "ImageDataset":
         """Make a set of the pictures in a folder tree.
@@ -136,91 +138,162 @@ class ImageDataset:
         ----------
         path : the folder.
         domain : "parent", or the column of `labels` that holds the domain.
-        labels : CSV with a column `path` (below the folder) or `image`; its columns label, domain, split and any
-            others become metadata, and only its pictures are taken.
+        labels : CSV, TSV or Parquet with a column `path` (below the folder) or `image`; its columns label, domain,
+            split and any others become metadata, and only its pictures are taken.
+        findings : columns of `labels` for several findings per picture, as in `from_table`.
         name : what people call the set; the folder's name by default.
 
         Raises
         ------
         ImageError
-            If the folder or the CSV is missing or holds no picture, or a path leads out of the folder.
+            If the folder or the table is missing or holds no picture, or a path leads out of the folder.
         """
-        root = Path(path)
-        if not root.is_dir():
-            what = "is a file, not a folder" if root.exists() else "does not exist"
-            raise ImageError(f"Picture folder {root} {what}. Give a folder of pictures.")
+        picture_folder(path)
         if labels is not None:
-            table, skipped = _from_csv(root, Path(labels), domain)
-        elif domain != "parent":
+            return cls._of(
+                table_listing(
+                    labels, folder=path, domain=domain, label="parent", split=None, findings=findings, name=name
+                )
+            )
+        if domain != "parent":
             raise ImageError(f"Domain column {domain!r} needs a labels CSV that holds it. Give one, or use 'parent'.")
-        else:
-            table, skipped = _from_tree(root)
-        if table.empty:
-            looked = f"; {len(skipped)} files are no pictures, such as {skipped[0][0]}" if skipped else ""
-            raise ImageError(f"Folder {root} holds no picture{looked}. Expected JPEG, PNG, WebP or TIFF files.")
-        paths: Mapping[str, str] = dict(zip(table.index, table["path"], strict=True))
-        return cls(
-            table,
-            lambda image_id: read_rgb(root / paths[image_id]),
-            name=name or root.resolve().name,
-            skipped=skipped,
-            folder=str(root.resolve()),
+        if findings is not None:
+            raise ImageError("Findings need a labels CSV that holds them. Give one with labels=.")
+        return cls._of(folder_listing(path, name=name))
+
+    @classmethod
+    def from_table(
+        cls,
+        table: Path | str | pd.DataFrame,
+        folder: Path | str | None = None,
+        *,
+        domain: str | None = None,
+        label: str | None = None,
+        split: str | None = None,
+        findings: str | Sequence[str] | None = None,
+        name: str | None = None,
+    ) -> "ImageDataset":
+        """Make a set of the pictures that a table names, one row per picture.
+
+        The path is in the column path, file, filename, image, image_path or "Image Index", however it is spelt; it is
+        also the id, unless there is a column `image` besides. Rows without a picture are listed in `skipped`. All
+        other columns are kept as metadata.
+
+        Parameters
+        ----------
+        table : .csv, .tsv, .parquet (needs the extra "parquet"), or a DataFrame.
+        folder : where the paths start; the file's own folder by default. No path may lead out of it.
+        domain, label, split : columns that hold these; by default those of the same name, and `class` for the label.
+            For domain and label, "parent" takes them from the paths, as `from_folder` does.
+        findings : where several labels can hold for one picture: a column of names such as "Mass|Nodule" (split at |
+            and ;), with "No Finding" or nothing for none; or several columns of 1, 0, true, false or blank.
+            Without a label column, the label is the joined text.
+        name : what people call the set; the name of the folder, or of the file, by default.
+
+        Raises
+        ------
+        ImageError
+            If the table cannot be read, lacks a column or holds no picture, or a path leads out of the folder.
+        """
+        return cls._of(
+            table_listing(table, folder=folder, domain=domain, label=label, split=split, findings=findings, name=name)
         )
 
+    @classmethod
+    def from_arrays(
+        cls,
+        pictures: Any,
+        *,
+        image: Iterable[Any] | None = None,
+        name: str | None = None,
+        findings: pd.DataFrame | None = None,
+        **columns: Any,
+    ) -> "ImageDataset":
+        """Make a set of pictures that are rows of one array.
 
-def _from_tree(root: Path) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
-    rows, skipped = [], []
-    for file in sorted(root.rglob("*")):
-        relative = file.relative_to(root)
-        if any(part.startswith(".") for part in relative.parts) or not file.is_file():
-            continue
-        # A file with a picture's ending is checked by its header; others are looked into too, and named if skipped.
-        why = is_picture(file)
-        if why is not None:
-            ending = "" if file.suffix.lower() in SUFFIXES else f" ({file.suffix or 'no ending'})"
-            skipped.append((relative.as_posix(), why + ending))
-            continue
-        folders = relative.parts[:-1]
-        rows.append({
-            "image": relative.as_posix(),
-            "path": relative.as_posix(),
-            "domain": folders[0] if len(folders) > 1 else "",
-            "label": folders[-1] if folders else "",
-        })  # fmt: skip
-    return pd.DataFrame(rows, columns=["image", "path", "domain", "label"]).set_index("image"), skipped
+        Parameters
+        ----------
+        pictures : NumPy or Zarr array, shape (image, y, x) or (image, y, x, 1 | 3 | 4), of uint8, uint16, bool or
+            floating point in 0..1; or the path of a .npy file, an .npz file or a Zarr array. Zarr and .npy are read
+            one picture at a time.
+        image : ids; "0", "1", … by default.
+        name : what people call the set; "arrays" or the file's name by default.
+        findings : as in the class; indexed by picture id.
+        columns : domain, label, split or further metadata, one value per picture or one text for all.
 
+        Raises
+        ------
+        ImageError
+            If shape or type are no pictures', or a column has another number of values.
+        """
+        return cls._of(arrays_listing(pictures, image=image, name=name, columns=columns, findings=findings))
 
-def _from_csv(root: Path, labels: Path, domain: str) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
-    try:
-        table = pd.read_csv(labels, dtype=str, keep_default_na=False)
-    except FileNotFoundError:
-        raise ImageError(f"Labels file {labels} does not exist.") from None
-    except (ValueError, OSError, UnicodeDecodeError) as error:
-        raise ImageError(f"Labels file {labels} cannot be read as CSV: {str(error).splitlines()[0]}.") from None
-    key = next((c for c in ("path", "image") if c in table), None)
-    if key is None:
-        raise ImageError(
-            f"Labels file {labels} has columns {', '.join(map(str, table))}; it needs 'path' (below {root}) or 'image'."
+    @classmethod
+    def from_torchvision(
+        cls,
+        dataset: Any,
+        *,
+        image: Iterable[Any] | None = None,
+        name: str | None = None,
+        findings: pd.DataFrame | None = None,
+        **columns: Any,
+    ) -> "ImageDataset":
+        """Make a set of a torchvision dataset, or any other that gives (picture, target) by row number.
+
+        Pictures are read when they are needed: PIL pictures, tensors (channel, y, x) or arrays (y, x, channel), as
+        uint8 or floats in 0..1. Transforms of torchvision's datasets are left out, as the network brings its own;
+        the dataset itself is not changed. Subset and ConcatDataset are looked into.
+
+        Parameters
+        ----------
+        dataset : has a length and rows.
+        image : ids; by default the stems of its files where it has some (or their paths, if stems repeat), else row
+            numbers.
+        name : what people call the set; the dataset's class by default.
+        findings : as in the class; by default from targets of several 0 and 1 per picture.
+        columns : domain, split, label or further metadata, one text for all or one value per picture. The label is by
+            default the class of each target, where the dataset lists its targets.
+
+        Raises
+        ------
+        ImageError
+            If it has no rows, or a column has another number of values.
+        """
+        return cls._of(torchvision_listing(dataset, image=image, name=name, columns=columns, findings=findings))
+
+    @classmethod
+    def from_huggingface(
+        cls,
+        source: Any,
+        *,
+        split: str | None = None,
+        image: str | None = None,
+        domain: str | None = None,
+        label: str | None = None,
+        findings: str | Sequence[str] | None = None,
+        name: str | None = None,
+    ) -> "ImageDataset":
+        """Make a set of a Hugging Face dataset (extra "huggingface").
+
+        Ids are row numbers, "SPLIT/ROW" where several splits are taken. Class numbers become their names; other
+        columns of single values are kept as metadata.
+
+        Parameters
+        ----------
+        source : a Dataset or DatasetDict, the folder that `save_to_disk` wrote, or a name to download.
+        split : take only this split of a DatasetDict; all by default.
+        image : the picture column, needed only where there are several.
+        domain, label : columns that hold these; by default `domain`, and `label` or the first column of classes.
+        findings : a column that lists classes or names, or several columns of 0 and 1, as in `from_table`.
+        name : what people call the set.
+
+        Raises
+        ------
+        ImageError
+            If the package datasets is missing, the dataset cannot be had, or it has no column of pictures.
+        """
+        return cls._of(
+            huggingface_listing(
+                source, split=split, image=image, domain=domain, label=label, findings=findings, name=name
+            )
         )
-    if domain != "parent":
-        if domain not in table:
-            raise ImageError(f"Labels file {labels} has no column {domain!r}; it has {', '.join(map(str, table))}.")
-        table["domain"] = table[domain]
-    table["path"] = table[key]
-    if "image" not in table:
-        table["image"] = table["path"]
-    if domain == "parent" and "domain" not in table:
-        table["domain"] = [Path(p).parts[0] if len(Path(p).parts) > 2 else "" for p in table["path"]]
-    if "label" not in table:
-        table["label"] = [Path(p).parts[-2] if len(Path(p).parts) > 1 else "" for p in table["path"]]
-    skipped, keep = [], []
-    inside = root.resolve()
-    for row, path in enumerate(table["path"]):
-        if not (root / path).resolve().is_relative_to(inside):
-            raise ImageError(f"Labels file {labels}, line {row + 2}: path {path!r} leads out of {root}.")
-        why = is_picture(root / path)
-        if why is None:
-            keep.append(row)
-        else:
-            skipped.append((path, why))
-    return table.iloc[keep].set_index("image"), skipped

@@ -177,6 +177,19 @@ class Preprocessing:
         values /= np.array(self.std, np.float32)
         return np.ascontiguousarray(values.transpose(2, 0, 1))
 
+    def in_words(self) -> str:
+        """Return what is done to a picture, in words."""
+        steps = []
+        if isinstance(self.resize_px, int):
+            steps.append(f"shorter side to {self.resize_px} px ({self.interpolation})")
+        elif self.resize_px is not None:
+            steps.append(f"resized to {self.resize_px[1]} × {self.resize_px[0]} px ({self.interpolation})")
+        if self.crop_px is not None:
+            steps.append(f"middle {self.crop_px[1]} × {self.crop_px[0]} px")
+        mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (self.mean, self.std))
+        steps.append(f"values less {mean}, divided by {std}")
+        return "; ".join(steps)
+
     def to_json(self) -> str:
         """Return the preprocessing as one line of JSON, equal for equal preprocessing."""
         return json.dumps(asdict(self), sort_keys=True)
