@@ -13,7 +13,7 @@ from torchvision.models.vision_transformer import VisionTransformer
 from vfs_panel.errors import LayerError
 from vfs_panel.images.preprocessing import Preprocessing
 from vfs_panel.models import Extractor, Network, list_layers, load_network, to_grid
-from vfs_panel.models.grid import plan_grid
+from vfs_panel.models.grid import TokenLayout, plan_grid
 
 
 def small_vit() -> nn.Module:
@@ -82,6 +82,8 @@ def test_axes_of_equal_length_are_told_apart(channels_last: bool) -> None:
     ("name", "inner", "grid"),
     [
         ("maxvit_t", "window_attention.partition_op", "blocks.0.layers.0.layers.window_attention"),
+        ("maxvit_t", "grid_attention.partition_op", "blocks.0.layers.0.layers.grid_attention"),
+        ("maxvit_t", "grid_attention.departition_swap", "blocks.0.layers.0.layers.grid_attention"),
         ("swin_v2_t", ".cpb_mlp", "features.1.0.attn"),
     ],
 )
@@ -119,6 +121,26 @@ def test_class_and_register_tokens_are_dropped(rows: int, cols: int, extra: int,
     assert plan.extra <= extra
     if plan.extra == extra:
         assert (plan.height, plan.width) == (rows, cols)
+
+
+@pytest.mark.parametrize(
+    ("count", "input_px", "tokens", "expected"),
+    [
+        (14, (48, 48), None, (2, 3, 4)),  # 3×3 patches and 5 tokens before them, for all the count tells
+        (14, (48, 48), TokenLayout(5), (5, 3, 3)),
+        (9, (48, 48), TokenLayout(5), (5, 2, 2)),
+        (9, (48, 48), TokenLayout(5, (16, 16)), (0, 3, 3)),  # before the class token joins
+        (58, (112, 112), TokenLayout(9), (9, 7, 7)),
+        (75, (112, 160), TokenLayout(5, (16, 16)), (5, 7, 10)),
+        (50, (112, 112), TokenLayout(5, (16, 16)), (1, 7, 7)),  # the network says one thing and does another
+    ],
+)
+def test_what_a_network_says_of_its_tokens_counts(
+    count: int, input_px: tuple[int, int], tokens: TokenLayout | None, expected: tuple[int, int, int]
+) -> None:
+    plan = plan_grid((2, count, 7), input_px, tokens=tokens)
+    assert plan is not None
+    assert (plan.extra, plan.height, plan.width) == expected
 
 
 @pytest.mark.parametrize(

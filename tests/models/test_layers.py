@@ -1,6 +1,8 @@
 """Every layer is listed as it is used, and looking at a network leaves no trace in it."""
 
+import collections
 import contextlib
+import dataclasses
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ from torch import nn
 
 from vfs_panel.errors import LayerError, NetworkError
 from vfs_panel.images.preprocessing import Preprocessing
-from vfs_panel.models import LayerInfo, Network, list_layers, load_network
+from vfs_panel.models import Extractor, LayerInfo, Network, expand_layers, list_layers, load_network
 from vfs_panel.models.layers import captured, find_layer, nearest_layers
 
 SMALL = Preprocessing(resize_px=None, crop_px=(16, 16))
@@ -118,3 +120,117 @@ def test_near_names_are_spelt_alike_or_contain_the_name() -> None:
 def test_the_network_itself_is_no_layer_and_a_name_like_no_other_gets_no_hint(name: str) -> None:
     with pytest.raises(LayerError, match=rf"There is no layer '{name}'\. `vfs-panel models NAME` lists all"):
         find_layer(Net(), name)
+
+
+INFOS = [
+    LayerInfo("stem", "Conv2d", (4, 8, 8), (4, 8, 8)),
+    LayerInfo("layer1", "Sequential", (4, 8, 8), (4, 8, 8)),
+    LayerInfo("layer1.0.conv2", "Conv2d", (4, 8, 8), (4, 8, 8)),
+    LayerInfo("layer1.1.conv2", "Conv2d", (4, 8, 8), (4, 8, 8)),
+    LayerInfo("layer1.1.pool", "AdaptiveAvgPool2d", (4, 1, 1), None),
+    LayerInfo("layer2.0.conv2", "Conv2d", (8, 4, 4), (8, 4, 4)),
+    LayerInfo("head", "Linear", (2,), None),
+]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "expected"),
+    [
+        (["layer1.*"], ["layer1.0.conv2", "layer1.1.conv2"]),
+        (["layer?.0.conv[12]"], ["layer1.0.conv2", "layer2.0.conv2"]),
+        (["layer2.*", "*.conv2"], ["layer2.0.conv2", "layer1.0.conv2", "layer1.1.conv2"]),
+        (["layer1.1.conv2", "*.1.*", "layer1.1.conv2"], ["layer1.1.conv2"]),
+        (["nowhere", "head", "stem*"], ["nowhere", "head", "stem"]),  # a plain name is not judged here
+        ([], []),
+    ],
+)
+def test_patterns_become_the_layers_that_give_a_grid(patterns: list[str], expected: list[str]) -> None:
+    assert expand_layers(INFOS, patterns) == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("layer1.*.conv9", r"No layer fits 'layer1\.\*\.conv9'\. Nearest: layer1"),
+        ("layr1.0.*", r"No layer fits .*Nearest: layer1"),
+        ("zzz*", r"No layer fits 'zzz\*'\. `vfs-panel models NAME` lists all"),
+        ("*pool", r"No layer that fits '\*pool' gives a grid of cells \(layer1\.1\.pool\)"),
+        ("hea?", r"gives a grid of cells \(head\)"),
+        ("Layer1.*", "No layer fits"),
+    ],
+)
+def test_patterns_that_stand_for_nothing_say_why(pattern: str, message: str) -> None:
+    with pytest.raises(LayerError, match=message):
+        expand_layers(INFOS, ["stem", pattern])
+
+
+def test_patterns_of_a_network_are_its_own_layers() -> None:
+    assert expand_layers(network(), ["*o*", "head"]) == ["conv", "norm", "head"]
+
+
+@dataclasses.dataclass
+class Output:
+    loss: torch.Tensor | None
+    last_hidden_state: torch.Tensor
+    pooled: torch.Tensor
+
+
+class ModelOutput(collections.OrderedDict[str, object]):
+    """A mapping with attributes, as transformers' networks give it."""
+
+
+class Vision(nn.Module):
+    def __init__(self, *, mapping: bool) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 4, 4, 4)
+        self.encoder = Encoder(mapping=mapping)
+
+    def forward(self, pixel_values: torch.Tensor) -> object:
+        return self.encoder(self.patches(pixel_values).flatten(2).transpose(1, 2))
+
+
+class Encoder(nn.Module):
+    def __init__(self, *, mapping: bool) -> None:
+        super().__init__()
+        self.mapping = mapping
+
+    def forward(self, x: torch.Tensor) -> object:
+        tokens = torch.cat([x.mean(1, keepdim=True), x], 1)
+        if self.mapping:
+            return ModelOutput(loss=None, last_hidden_state=tokens, hidden_states=(x, tokens))
+        return Output(None, tokens, tokens[:, 0])
+
+
+@pytest.mark.parametrize("mapping", [False, True])
+def test_outputs_with_names_give_their_first_tensor(mapping: bool) -> None:
+    listed = load_network(Vision(mapping=mapping), preprocessing=SMALL)
+    assert list_layers(listed)[1] == LayerInfo("encoder", "Encoder", (17, 4), (4, 4, 4))
+    with Extractor(listed, ["encoder", "patches"], device="cpu") as extractor:
+        found = extractor(torch.randn(2, 3, 16, 16))
+    torch.testing.assert_close(found["encoder"], found["patches"])
+
+
+class Workings(nn.Module):
+    """Attention weights of 16×16 tokens, and a sequence of 4 channels, that could pass for grids."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 4, 4, 4)
+        self.softmax = nn.Softmax(-1)
+        self.attn_drop = nn.Dropout(0.1)
+        self.norm = nn.BatchNorm1d(4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.norm(self.patches(x).flatten(2))
+        return self.attn_drop(self.softmax((x.transpose(1, 2) @ x)[:, None]))
+
+
+def test_attention_weights_are_no_grid_though_their_shape_is() -> None:
+    listed = load_network(Workings(), preprocessing=SMALL)
+    infos = {info.name: info for info in list_layers(listed)}
+    assert infos["attn_drop"].output == (1, 16, 16)
+    assert [name for name, info in infos.items() if info.grid] == ["patches"]
+    for name in ("softmax", "attn_drop", "norm"):
+        with pytest.raises(LayerError, match="attention weights"):
+            Extractor(listed, [name], device="cpu")
+    assert hooks(listed.module) == 0

@@ -12,7 +12,7 @@ from torchvision import models
 
 from vfs_panel.errors import NetworkError
 from vfs_panel.images.preprocessing import Preprocessing
-from vfs_panel.models import load_network, network_names, zoo
+from vfs_panel.models import bundled_networks, load_network, network_names
 from vfs_panel.models.demo_network import DemoNet
 from vfs_panel.models.zoo import weights_hash
 
@@ -141,7 +141,7 @@ def test_the_demo_network_has_as_many_classes_as_its_weights(tmp_path: Path) -> 
 
 
 def test_bundled_weights_that_are_gone_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zoo, "WEIGHTS_FOLDER", tmp_path)
+    monkeypatch.setattr(bundled_networks, "WEIGHTS_FOLDER", tmp_path)
     with pytest.raises(NetworkError, match=r"bundled weights .*vfs_demo_class\.pt are missing.*Install"):
         load_network("vfs-demo-class")
 

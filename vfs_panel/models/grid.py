@@ -1,7 +1,7 @@
 """Any layer's output -> features on a grid, (image, channel, y, x)."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal
 
 from torch import Tensor
@@ -29,11 +29,31 @@ class GridPlan:
     extra: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class TokenLayout:
+    """What a transformer says of its own tokens.
+
+    Attributes
+    ----------
+    extra : how many class, distillation and register tokens come before the patches.
+    patch_px : (height, width) of a patch in pixels; None if it does not say.
+    """
+
+    extra: int
+    patch_px: tuple[int, int] | None = None
+
+
 def first_tensor(output: Any) -> Tensor | None:
-    """Return the first tensor in a layer's output: itself, or of a tuple, list or mapping."""
+    """Return the first tensor in a layer's output: itself, or of a tuple, list, mapping or dataclass."""
     if isinstance(output, Tensor):
         return output
-    values = output.values() if isinstance(output, Mapping) else output if isinstance(output, Sequence) else ()
+    values: Iterable[Any] = ()
+    if isinstance(output, Mapping):
+        values = output.values()
+    elif isinstance(output, Sequence):
+        values = output
+    elif is_dataclass(output):
+        values = (getattr(output, field.name) for field in fields(output))
     for value in values:
         if isinstance(value, str):
             continue
@@ -56,20 +76,23 @@ def is_ambiguous(shape: Sequence[int], input_px: tuple[int, int]) -> bool:
     return _is_image_like(shape[2], shape[3], input_px) and _is_image_like(shape[1], shape[2], input_px)
 
 
-def plan_grid(shape: Sequence[int], input_px: tuple[int, int], *, channels_last: bool = False) -> GridPlan | None:
+def plan_grid(
+    shape: Sequence[int], input_px: tuple[int, int], *, channels_last: bool = False, tokens: TokenLayout | None = None
+) -> GridPlan | None:
     """Decide how an output of this shape is read as a grid; None if it is none.
 
     Four axes are N×C×H×W or N×H×W×C (Swin), whichever has the input's proportions. If both have, `channels_last`
     decides. If neither has, it is no grid (windows of MaxViT), except that an input that is not square leaves
-    N×C×H×W: convolutions without padding change its proportions. Three axes are tokens: the fewest leading tokens are
-    dropped that leave a grid of the input's proportions, preferring grids whose cells are whole patches (ViT with
-    class and register tokens). A single cell is no grid.
+    N×C×H×W: convolutions without padding change its proportions. Three axes are tokens: without a layout, the fewest
+    leading tokens are dropped that leave a grid of the input's proportions, preferring grids whose cells are whole
+    patches (ViT with class and register tokens). A single cell is no grid.
 
     Parameters
     ----------
     shape : of the output, batch first.
     input_px : (height, width) of the network's input.
     channels_last : how to read a shape that `is_ambiguous`.
+    tokens : what the network itself says of its tokens.
     """
     if len(shape) == 4:
         first = _is_image_like(shape[2], shape[3], input_px)
@@ -82,19 +105,42 @@ def plan_grid(shape: Sequence[int], input_px: tuple[int, int], *, channels_last:
             return None
         return plan if plan.height * plan.width > 1 else None
     if len(shape) == 3:
-        found = []
-        for extra in range(min(MOST_EXTRA_TOKENS, shape[1] - 1) + 1):
-            patches = shape[1] - extra
-            for height in range(1, min(patches, input_px[0]) + 1):
-                width = patches // height
-                if height * width == patches and _is_image_like(height, width, input_px):
-                    uneven = bool(input_px[0] % height or input_px[1] % width)
-                    found.append((uneven, extra, abs(height * input_px[1] - width * input_px[0]), height, width))
-        if found:
-            _, extra, _, height, width = min(found)
-            if height * width > 1:
-                return GridPlan("tokens", shape[2], height, width, extra)
+        found = _patches(shape[1], input_px, tokens)
+        if found is not None and found[1] * found[2] > 1:
+            return GridPlan("tokens", shape[2], found[1], found[2], found[0])
     return None
+
+
+def _patches(count: int, input_px: tuple[int, int], tokens: TokenLayout | None) -> tuple[int, int, int] | None:
+    """Return how many leading tokens are no patches, and the rows and columns of the others."""
+    if tokens is not None:
+        known = (tokens.extra, 0)  # a patch embedding comes before the class token does
+        if tokens.patch_px is not None:
+            rows, cols = (size // step for size, step in zip(input_px, tokens.patch_px, strict=True))
+            for extra in known:
+                if rows * cols + extra == count:
+                    return extra, rows, cols
+        for extra in known:
+            found = _likely_patches(count, input_px, (extra,))
+            if found is not None:
+                return found
+    return _likely_patches(count, input_px, range(min(MOST_EXTRA_TOKENS, count - 1) + 1))
+
+
+def _likely_patches(count: int, input_px: tuple[int, int], extras: Iterable[int]) -> tuple[int, int, int] | None:
+    """Return the likeliest of the grids that so many tokens can be, as `_patches` does."""
+    found = []
+    for extra in extras:
+        patches = count - extra
+        for height in range(1, min(patches, input_px[0]) + 1):
+            width = patches // height
+            if height * width == patches and _is_image_like(height, width, input_px):
+                uneven = bool(input_px[0] % height or input_px[1] % width)
+                found.append((uneven, extra, abs(height * input_px[1] - width * input_px[0]), height, width))
+    if not found:
+        return None
+    _, extra, _, height, width = min(found)
+    return extra, height, width
 
 
 def to_grid(output: Any, *, input_px: tuple[int, int], layer: str = "", channels_last: bool = False) -> Tensor:

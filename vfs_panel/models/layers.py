@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,12 +12,16 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from vfs_panel.errors import LayerError, NetworkError
-from vfs_panel.models.grid import first_tensor, is_ambiguous, plan_grid
+from vfs_panel.models.grid import TokenLayout, first_tensor, is_ambiguous, plan_grid
 
 if TYPE_CHECKING:
     from vfs_panel.models.zoo import Network
 
 DEFAULT_INPUT_PX = (224, 224)
+
+# Parts of an attention layer whose outputs can have the shape of a grid by chance: tables of weights, and windows.
+_WORKINGS = ("WindowPartition", "SwapAxes", "Softmax")
+_WORKINGS_NAMES = ("attn_drop", "rel_pos", "q_norm", "k_norm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +89,95 @@ def list_layers(network: "Network", *, input_px: tuple[int, int] | None = None) 
     named = [(name, module) for name, module in network.module.named_modules() if name]
     shapes = output_shapes(network, named, batch)
     last = channels_last_layers(network, shapes, batch)
+    tokens = token_layout(network.module)
     found = []
     for name, module in named:
         shape = shapes.get(name)
         plan = None
-        if shape and shape[0] == len(batch):
-            plan = plan_grid(shape, (batch.shape[2], batch.shape[3]), channels_last=name in last)
+        if shape and shape[0] == len(batch) and not is_working(name, module, len(shape)):
+            plan = plan_grid(shape, (batch.shape[2], batch.shape[3]), channels_last=name in last, tokens=tokens)
         grid = (plan.channels, plan.height, plan.width) if plan else None
         found.append(LayerInfo(name, type(module).__name__, shape[1:] if shape else None, grid))
     return found
+
+
+def token_layout(module: nn.Module) -> TokenLayout | None:
+    """Return what a network says of its tokens; None if it says nothing, or not the same everywhere.
+
+    timm's transformers say `num_prefix_tokens`, DINOv2's own `num_register_tokens`, besides one class token.
+    """
+    counts, sizes = set(), set()
+    for part in module.modules():
+        count = getattr(part, "num_prefix_tokens", None)
+        registers = getattr(part, "num_register_tokens", None)
+        if isinstance(count, int):
+            counts.add(count)
+        elif isinstance(registers, int):
+            counts.add(1 + registers)
+        size = getattr(getattr(part, "patch_embed", None), "patch_size", None)
+        size = (size, size) if isinstance(size, int) else size
+        if isinstance(size, tuple) and len(size) == 2 and all(isinstance(px, int) for px in size):
+            sizes.add(size)
+    if len(counts) != 1:
+        return None
+    return TokenLayout(counts.pop(), sizes.pop() if len(sizes) == 1 else None)
+
+
+def is_working(name: str, module: nn.Module, axes: int) -> bool:
+    """Whether a layer's output is attention weights, windows or the like, which no grid is to be read from.
+
+    Parameters
+    ----------
+    name, module : of the layer.
+    axes : how many its output has. Modules for sequences ("1d") give N×C×T, where tokens are N×T×C.
+    """
+    kind = type(module).__name__
+    return kind in _WORKINGS or name.rpartition(".")[2] in _WORKINGS_NAMES or (axes == 3 and kind.endswith("1d"))
+
+
+def expand_layers(network: "Network | Sequence[LayerInfo]", patterns: Sequence[str]) -> list[str]:
+    """Return the layers that names and patterns stand for, each once.
+
+    Parameters
+    ----------
+    network : from `load_network`, or its layers from `list_layers`.
+    patterns : names, which stay as they are, and patterns with *, ? or [..] as in file names: "layer4.*.conv2". A
+        pattern stands for the layers that fit it and give a grid, in the network's order; a * also stands for dots.
+
+    Raises
+    ------
+    LayerError
+        If no layer fits a pattern, naming the nearest, or none that does gives a grid.
+    """
+    if not any(_is_pattern(pattern) for pattern in patterns):
+        return list(dict.fromkeys(patterns))
+    infos = network if isinstance(network, Sequence) else list_layers(network)
+    names = [info.name for info in infos]
+    chosen: list[str] = []
+    for pattern in patterns:
+        if pattern in names or not _is_pattern(pattern):
+            chosen.append(pattern)
+            continue
+        fitting = [info for info in infos if fnmatchcase(info.name, pattern)]
+        grids = [info.name for info in fitting if info.grid is not None]
+        if not fitting:
+            near = nearest_layers(".".join(part for part in pattern.split(".") if not _is_pattern(part)), names)
+            near = near or nearest_layers(pattern, names)
+            hint = f" Nearest: {', '.join(near)}." if near else ""
+            raise LayerError(f"No layer fits {pattern!r}.{hint} `vfs-panel models NAME` lists all.")
+        if not grids:
+            some = ", ".join(info.name for info in fitting[:3])
+            more = f" and {len(fitting) - 3} more" if len(fitting) > 3 else ""
+            raise LayerError(
+                f"No layer that fits {pattern!r} gives a grid of cells ({some}{more}). Choose others: "
+                "`vfs-panel models NAME` marks them."
+            )
+        chosen += grids
+    return list(dict.fromkeys(chosen))
+
+
+def _is_pattern(text: str) -> bool:
+    return any(mark in text for mark in "*?[")
 
 
 def output_shapes(
@@ -178,7 +263,8 @@ def captured(module: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Ten
     """Collect the outputs of layers while the network runs inside the block.
 
     An output is copied at once: a later operation may change it in place, as a ReLU after a normalisation does. Of a
-    layer that is used several times in a pass, the last use counts. The hooks go, whatever happens.
+    layer that is used several times in a pass, the last use counts. Where the network says how many of its tokens are
+    no patches (`token_layout`), those are left out. The hooks go, whatever happens.
 
     Yields
     ------
@@ -187,21 +273,37 @@ def captured(module: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Ten
     Raises
     ------
     LayerError
-        If a layer does not exist.
+        If a layer does not exist, or gives windows or attention weights.
     """
     outputs: dict[str, Tensor] = {}
     found = {name: find_layer(module, name) for name in layers}
+    tokens = token_layout(module)
+    inputs_px: list[tuple[int, int]] = []
+
+    def noting_size(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        inputs_px[:] = [(x.shape[2], x.shape[3]) for x in inputs[:1] if isinstance(x, Tensor) and x.ndim == 4]
 
     def keeping(name: str) -> Any:
-        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        def hook(layer: nn.Module, _inputs: Any, output: Any) -> None:
             tensor = first_tensor(output)
-            if tensor is not None:
-                outputs[name] = tensor.detach().clone()
+            if tensor is None:
+                return
+            if is_working(name, layer, tensor.ndim):
+                raise LayerError(
+                    f"Layer {name!r} gives {'×'.join(map(str, tensor.shape))}, windows or attention weights and no "
+                    "grid of cells. Choose another: `vfs-panel models NAME` marks grids."
+                )
+            if tokens is not None and inputs_px and tensor.ndim == 3:
+                plan = plan_grid(tensor.shape, inputs_px[0], tokens=tokens)
+                tensor = tensor[:, plan.extra :] if plan is not None else tensor
+            outputs[name] = tensor.detach().clone()
 
         return hook
 
     handles: list[RemovableHandle] = []
     try:
+        if tokens is not None:
+            handles.append(module.register_forward_pre_hook(noting_size))
         for name, layer in found.items():
             handles.append(layer.register_forward_hook(keeping(name)))
         yield outputs
