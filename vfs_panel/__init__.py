@@ -11,10 +11,21 @@ from vfs_panel.errors import VFSError
 if TYPE_CHECKING:
     from vfs_panel.app import explore
     from vfs_panel.catalog import open_catalog
-    from vfs_panel.features import FeatureStore, extract, open_store, store_from_arrays, verify
+    from vfs_panel.features import (
+        FeatureStore,
+        convert,
+        extract,
+        open_store,
+        repair,
+        store_from_arrays,
+        store_from_zarr,
+        subset_rows,
+        verify,
+    )
     from vfs_panel.images.dataset import ImageDataset
+    from vfs_panel.images.opening import open_images
     from vfs_panel.images.preprocessing import Preprocessing
-    from vfs_panel.models import load_network
+    from vfs_panel.models import load_network, network_from_function, register_network
     from vfs_panel.search import RegionQuery, RegionSearch, Stroke
 
 __version__ = "0.1.0"
@@ -23,13 +34,20 @@ _HOMES = {
     "explore": "vfs_panel.app",
     "open_catalog": "vfs_panel.catalog",
     "FeatureStore": "vfs_panel.features",
+    "convert": "vfs_panel.features",
     "extract": "vfs_panel.features",
     "open_store": "vfs_panel.features",
+    "repair": "vfs_panel.features",
     "store_from_arrays": "vfs_panel.features",
+    "store_from_zarr": "vfs_panel.features",
+    "subset_rows": "vfs_panel.features",
     "verify": "vfs_panel.features",
     "ImageDataset": "vfs_panel.images.dataset",
     "Preprocessing": "vfs_panel.images.preprocessing",
+    "open_images": "vfs_panel.images.opening",
     "load_network": "vfs_panel.models",
+    "network_from_function": "vfs_panel.models",
+    "register_network": "vfs_panel.models",
     "RegionQuery": "vfs_panel.search",
     "RegionSearch": "vfs_panel.search",
     "Stroke": "vfs_panel.search",
@@ -44,12 +62,19 @@ __all__ = [
     "Stroke",
     "VFSError",
     "__version__",
+    "convert",
     "explore",
     "extract",
     "load_network",
+    "network_from_function",
     "open_catalog",
+    "open_images",
     "open_store",
+    "register_network",
+    "repair",
     "store_from_arrays",
+    "store_from_zarr",
+    "subset_rows",
     "verify",
 ]
 

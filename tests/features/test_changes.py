@@ -22,12 +22,12 @@ from vfs_panel.settings import settings
 N, LAYER = 30, "a"
 
 
-def make(out: Path, seed: int) -> FeatureStore:
+def make(out: Path, seed: int, name: str = "p") -> FeatureStore:
     values = np.random.default_rng(seed).standard_normal((N, 8, 4, 5)).astype(np.float32)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VFS_BLOCK_MB", "0.002")
         settings.cache_clear()
-        made = store_from_arrays({LAYER: values}, out=out, image=[f"p{i}" for i in range(N)])
+        made = store_from_arrays({LAYER: values}, out=out, image=[f"{name}{i}" for i in range(N)])
     settings.cache_clear()
     return made
 
@@ -138,6 +138,15 @@ def test_another_store_in_the_same_place_is_noticed_at_the_first_touch(store: Fe
     shutil.rmtree(store.path)
     with pytest.raises(StoreError, match="has changed since it was opened; open it again"):
         other.read_rows(LAYER, np.array([3]))
+
+
+def test_ids_of_another_store_are_never_taken_for_this_ones(store: FeatureStore, tmp_path: Path) -> None:
+    store.read(LAYER, slice(0, N))  # all but the ids
+    shutil.rmtree(store.path)
+    other = make(tmp_path / "s.zarr", 1, "other")
+    with pytest.raises(StoreError, match="has changed since it was opened; open it again"):
+        _ = store.index
+    assert other.index.index[0].startswith("other")
 
 
 def test_many_threads_read_one_store(kept: FeatureStore) -> None:

@@ -14,31 +14,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import nn
 
+from tests.features.small import PREPROCESSING, N, Net, make_pictures, run, same
+from vfs_panel.cores import cores as counted
+from vfs_panel.cores import use_cores
 from vfs_panel.errors import ImageError, StoreError
-from vfs_panel.features import FeatureStore, extract, open_store, verify
+from vfs_panel.features import extract, extraction, open_store, verify
 from vfs_panel.features import writer as writing
 from vfs_panel.features.layout import chunk_file
 from vfs_panel.images.dataset import ImageDataset
 from vfs_panel.images.preprocessing import Preprocessing
 from vfs_panel.settings import settings
-
-N = 40
-PREPROCESSING = Preprocessing(resize_px=None, crop_px=(32, 32))
-
-
-class Net(nn.Module):
-    """Two strided layers."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.one = nn.Conv2d(3, 4, 3, 4, 1)
-        self.two = nn.Conv2d(4, 6, 3, 2, 1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.two(torch.relu(self.one(x)))
 
 
 @pytest.fixture(autouse=True)
@@ -51,25 +37,7 @@ def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> object:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    rng = np.random.default_rng(0)
-    for i in range(N):
-        place = tmp_path / "pictures" / ["day", "night"][i % 2] / ["cat", "dog", "owl"][i % 3]
-        place.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(rng.integers(0, 255, (40, 36, 3), np.uint8)).save(place / f"{i:02d}.png")
-    return tmp_path / "pictures"
-
-
-def run(folder: Path | ImageDataset, out: Path, **options: object) -> FeatureStore:
-    options = {"layers": ["one", "two"], "preprocessing": PREPROCESSING, "device": "cpu", **options}
-    return extract(Net(), folder, out=out, **options)  # type: ignore[arg-type]
-
-
-def same(a: FeatureStore, b: FeatureStore) -> bool:
-    return a.index.equals(b.index) and all(
-        np.array_equal(a.read(layer, slice(0, a.n_images)), b.read(layer, slice(0, b.n_images)))
-        and np.array_equal(a.norm2(layer), b.norm2(layer))
-        for layer in a.layers
-    )
+    return make_pictures(tmp_path / "pictures")
 
 
 def test_features_are_those_of_the_network(folder: Path, tmp_path: Path) -> None:
@@ -88,6 +56,34 @@ def test_features_are_those_of_the_network(folder: Path, tmp_path: Path) -> None
     assert verify(store.path).ok
 
 
+def test_large_sets_know_what_a_cell_sees(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(folder, tmp_path / "small.zarr").spec("two").receptive_field_px is None
+    monkeypatch.setattr(extraction, "FIELD_SHARE", 2.0)
+    store = run(folder, tmp_path / "s.zarr")
+    # A 3×3 convolution with stride 4, and another one on top: 3 + 2·4 pixels.
+    assert store.spec("one").receptive_field_px == (3, 3)
+    assert store.spec("two").receptive_field_px == (11, 11)
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_patterns_autocast_and_networks_side_by_side(folder: Path, tmp_path: Path, cores: int) -> None:
+    before = counted()
+    use_cores(cores)
+    try:
+        store = run(folder, tmp_path / "s.zarr", layers=["*"], autocast="bfloat16", batch_size=3)
+    finally:
+        use_cores(before)
+    assert store.layers == ["one", "two"]
+    assert store.spec("one").autocast == "bfloat16"
+    images, net = ImageDataset.from_folder(folder), Net().eval()
+    x = torch.from_numpy(PREPROCESSING.array(images.rgb(images.ids[7])))[None]
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        expected = net.one(x)[0].float().numpy()
+    np.testing.assert_allclose(store.feature("one", images.ids[7]), expected, atol=2e-3)
+    with pytest.raises(StoreError, match="autocast"):
+        run(folder, tmp_path / "s.zarr")
+
+
 def test_batches_and_blocks_make_no_difference(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     a = run(folder, tmp_path / "a.zarr", batch_size=3)
     monkeypatch.setenv("VFS_BLOCK_MB", "100")
@@ -102,7 +98,7 @@ def test_batches_and_blocks_make_no_difference(folder: Path, tmp_path: Path, mon
 SCRIPT = """
 import sys, time
 sys.path.insert(0, {tests!r})
-from test_extraction import *
+from tests.features.test_extraction import *
 class Slow(Net):
     def forward(self, x):
         time.sleep(0.05)
@@ -122,7 +118,7 @@ print("finished", flush=True)
 @pytest.mark.slow
 def test_kill_9_and_again_is_the_same_as_unbroken(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "killed.zarr"
-    script = SCRIPT.format(tests=str(Path(__file__).parent), folder=str(folder), out=str(out))
+    script = SCRIPT.format(tests=str(Path(__file__).parents[2]), folder=str(folder), out=str(out))
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline().strip() == b"started"
@@ -164,7 +160,7 @@ def test_a_broken_picture_is_named_and_never_shifts_the_others(
 
 
 def test_a_full_disk_leaves_a_store_that_goes_on(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sync, calls = writing._sync, [0]
+    sync, calls = writing.sync, [0]
 
     def full(*files: Path) -> None:
         calls[0] += 1
@@ -172,10 +168,10 @@ def test_a_full_disk_leaves_a_store_that_goes_on(folder: Path, tmp_path: Path, m
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(files[0]))
         sync(*files)
 
-    monkeypatch.setattr(writing, "_sync", full)
+    monkeypatch.setattr(writing, "sync", full)
     with pytest.raises(StoreError, match="No space left"):
         run(folder, tmp_path / "s.zarr")
-    monkeypatch.setattr(writing, "_sync", sync)
+    monkeypatch.setattr(writing, "sync", sync)
     assert not open_store(tmp_path / "s.zarr").complete("two")
     assert same(run(folder, tmp_path / "s.zarr"), run(folder, tmp_path / "whole.zarr"))
 
@@ -191,7 +187,7 @@ PROGRAM = """
 import os, sys
 sys.path.insert(0, "{tests}")
 os.environ["VFS_BLOCK_MB"] = "0.02"
-from test_extraction import *
+from tests.features.test_extraction import *
 settings.cache_clear()
 try:
     store = run(Path("{folder}"), Path("{mount}/s.zarr"))
@@ -209,8 +205,8 @@ def test_a_disk_that_is_really_full(folder: Path, tmp_path: Path) -> None:
     mount.mkdir()
     if subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "none", mount], check=False).returncode:
         pytest.skip("may not mount a small disk here")
-    program = PROGRAM.format(tests=Path(__file__).parent, folder=folder, mount=mount)
-    script = TMPFS.format(size=150, mount=mount, python=sys.executable, program=program)
+    program = PROGRAM.format(tests=Path(__file__).parents[2], folder=folder, mount=mount)
+    script = TMPFS.format(size=180, mount=mount, python=sys.executable, program=program)
     # In a mount namespace of its own: nothing is left behind, however the test ends.
     done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, check=False)
     first, again = done.stdout.strip().splitlines()
@@ -280,16 +276,6 @@ def test_the_same_weights_by_another_way_are_the_same_network(folder: Path, tmp_
     run(folder, out, layers=["one"])
     torch.save(Net().state_dict(), tmp_path / "net.pth")
     assert run(folder, out, layers=["two"], weights=tmp_path / "net.pth").layers == ["one", "two"]
-
-
-def test_one_writer_at_a_time(folder: Path, tmp_path: Path) -> None:
-    store = run(folder, tmp_path / "s.zarr")
-    pytest.importorskip("fcntl")
-    with (
-        writing.StoreWriter(Path(store.path), store.index, {"one": store.spec("one")}, block_rows=1),
-        pytest.raises(StoreError, match="another process"),
-    ):
-        run(folder, tmp_path / "s.zarr")
 
 
 def test_pictures_of_several_sizes_need_one_size(tmp_path: Path) -> None:

@@ -131,6 +131,7 @@ def use(path: str) -> None:
     store = open_store(path)
     store.read("label", slice(0, 3))
     store.norm2("label")
+    assert len(store.index) == N
 
 
 @pytest.mark.parametrize(

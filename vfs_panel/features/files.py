@@ -76,8 +76,16 @@ class Files(Protocol):
         """
         ...
 
+    def metadata(self, file: str) -> bytes | None:
+        """Return a file of metadata, such as "image/zarr.json", as it is; None where it is not there or only a copy."""
+        ...
+
     def folders(self) -> list[str] | None:
         """Return what lies in the root, or None if that cannot be listed."""
+        ...
+
+    def nbytes(self, folder: str) -> int | None:
+        """Return the bytes of all files below a folder of the store, or None if they cannot be counted."""
         ...
 
     def loaded(self, arrays: Sequence[Any], rows: slice | None = None) -> tuple[list[Any], set[str]]:
@@ -162,7 +170,10 @@ def store_files(path: Path | str, storage_options: dict[str, Any] | None = None)
     """
     url = url_of(path)
     if url is None:
-        return LocalFiles(_folder(path))
+        folder = _folder(path)
+        from vfs_panel.features.zipped import ZipFiles, is_zip
+
+        return ZipFiles(folder) if is_zip(folder) else LocalFiles(folder)
     from vfs_panel.features.remote import RemoteFiles
 
     return RemoteFiles(url, storage_options or {})
@@ -202,9 +213,20 @@ class LocalFiles:
         """Open the store's root group, read-only."""
         return zarr.open_group(self.path, mode="r", zarr_format=3, use_consolidated=False)
 
+    def metadata(self, file: str) -> bytes | None:
+        """Return a file of metadata, or None if it is not there."""
+        try:
+            return (self._folder / file).read_bytes()
+        except OSError:
+            return None
+
     def folders(self) -> list[str]:
         """Return what lies in the root."""
         return sorted(file.parent.name for file in self._folder.glob("*/zarr.json"))
+
+    def nbytes(self, folder: str) -> int:
+        """Return the bytes of all files below a folder."""
+        return sum(file.stat().st_size for file in (self._folder / folder).rglob("*") if file.is_file())
 
     def loaded(self, arrays: Sequence[Any], rows: slice | None = None) -> tuple[list[Any], set[str]]:
         """Return the arrays as they are, and those of their files that are not there: zarr would read zeros."""
@@ -221,16 +243,7 @@ class LocalFiles:
                 identity = _identity(handle)
                 if identity[1] != size:
                     raise UnreadableError(f"has {identity[1]} bytes instead of {size}")
-                done = checksum = 0
-                while done < len(into):
-                    # Piece by piece, checked while in the processor's cache; other threads run on between the pieces.
-                    piece = into[done : done + PIECE_BYTES]
-                    got = handle.readinto(piece)
-                    if not got:
-                        raise UnreadableError("ends too early")
-                    checksum = extend(checksum, np.frombuffer(piece[:got], np.uint8))
-                    done += got
-                return checksum, identity
+                return read_checked(handle, into), identity
         except OSError as error:
             raise _unreadable(error) from None
 
@@ -258,6 +271,26 @@ class LocalFiles:
             return np.fromfile(self._at(file), np.uint8)
         except OSError as error:
             raise _unreadable(error) from None
+
+
+def read_checked(handle: Any, into: memoryview) -> int:
+    """Fill memory from an open file, and return the CRC32C of what was read.
+
+    Raises
+    ------
+    UnreadableError
+        If the file ends too early.
+    """
+    done = checksum = 0
+    while done < len(into):
+        # Piece by piece, checked while in the processor's cache; other threads run on between the pieces.
+        piece = into[done : done + PIECE_BYTES]
+        got = handle.readinto(piece)
+        if not got:
+            raise UnreadableError("ends too early")
+        checksum = extend(checksum, np.frombuffer(piece[:got], np.uint8))
+        done += got
+    return checksum
 
 
 def _identity(handle: Any) -> Identity:

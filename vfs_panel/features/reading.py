@@ -5,7 +5,7 @@ place at the disk's speed (zarr: 0.3 to 0.6 of it), and its rows alone. Any othe
 """
 
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from google_crc32c import value as crc32c
@@ -14,6 +14,12 @@ from numpy.typing import NDArray
 from vfs_panel.errors import StoreError
 from vfs_panel.features import layout
 from vfs_panel.features.files import Files, Identity, Piece, UnreadableError
+
+
+class Names(Protocol):
+    """Ids by row."""
+
+    def __getitem__(self, row: int) -> str: ...
 
 
 class BlockReader:
@@ -30,11 +36,11 @@ class BlockReader:
     features : its opened `features` array.
     records : its opened `committed` array.
     committed : int64, what that array said when the store was opened: one commit record per block.
-    names : picture ids, for messages.
+    names : gives the id of a row, for messages.
     """
 
     def __init__(
-        self, files: Files, layer: str, features: Any, records: Any, committed: NDArray[np.int64], names: NDArray[Any]
+        self, files: Files, layer: str, features: Any, records: Any, committed: NDArray[np.int64], names: Names
     ) -> None:
         self._files, self._layer, self._array, self._records = files, layer, features, records
         self.committed, self._names = committed, names
@@ -246,4 +252,8 @@ class BlockReader:
 
     def _pictures(self, block: int) -> str:
         first = block * self.block_rows
-        return f"pictures {self._names[first]} to {self._names[first + self._span(block) - 1]}"
+        last = first + self._span(block) - 1
+        try:
+            return f"pictures {self._names[first]} to {self._names[last]}"
+        except StoreError:  # the index is gone, or damaged too
+            return f"rows {first} to {last}"

@@ -30,7 +30,7 @@ RANGE_BYTES = 4 << 20  # of one request for a part of a file; several are under 
 AT_ONCE = 16  # requests under way: a small web server has few places in its queue
 GAP_BYTES = 128 << 10  # parts nearer than this are asked for together: a request costs more than these bytes
 _CONSOLIDATED = "consolidated_metadata"
-_LAYER_ARRAYS = ("features", "norm2", "committed", "y", "x")
+_LAYER_ARRAYS = ("features", "norm2", "scale", "lost", "committed", "y", "x")
 _CONNECT_S, _SILENT_S = 30, 60  # how long to wait for a web server, and for its next bytes
 
 Request = tuple[str, int | None, int | None]  # file, first byte, the byte after the last; None for the file's ends
@@ -87,6 +87,7 @@ class RemoteFiles:
             raise self._not_open(answer)
         try:
             root = json.loads(answer)
+            self._root_file = bytes(answer)
             consolidated = (root.pop(_CONSOLIDATED, None) or {}).get("metadata", {})
             layers = [layout.group_name(str(layer)) for layer in root["attributes"].get("layers", [])]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -108,7 +109,8 @@ class RemoteFiles:
         columns = root["attributes"].get("columns")
         if columns is None:
             columns = [name for name in self._listed() or layout.ROOT_ARRAYS if name not in layers]
-        names = list(dict.fromkeys(["image", "broken", *map(str, columns)]))
+        known = ["image", "broken", *([layout.FINDINGS, layout.FINDING] if root["attributes"].get("findings") else [])]
+        names = list(dict.fromkeys([*known, *map(str, columns)]))
         names += [name for layer in layers for name in (layer, *(f"{layer}/{array}" for array in _LAYER_ARRAYS))]
         found = {}
         for name, data in zip(names, self._fetched([f"{name}/zarr.json" for name in names]), strict=True):
@@ -129,9 +131,18 @@ class RemoteFiles:
         files = {f"{name}/zarr.json".lstrip("/"): _buffer(_json(value)) for name, value in self._metadata.items()}
         return zarr.open_group(MemoryStore(files), mode="r", zarr_format=3, use_consolidated=False)
 
+    def metadata(self, file: str) -> bytes | None:
+        """Return the root's metadata as they came; of the others, only the copy in it is ever read."""
+        return self._root_file if file == "zarr.json" else None
+
     def folders(self) -> list[str] | None:
         """Return the arrays and groups of the root."""
         return sorted(name for name in self._metadata if name and "/" not in name)
+
+    def nbytes(self, folder: str) -> int | None:
+        """Return nothing: not every server lists its files, and asking for each would take long."""
+        del folder
+        return None
 
     def _listed(self) -> list[str] | None:
         """Return what lies in the root, or None if that cannot be listed, as on most web servers."""

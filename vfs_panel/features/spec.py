@@ -1,11 +1,15 @@
 """FeatureSpec: what made a layer's features. Kept in the store, compared before a search."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from vfs_panel.errors import ImageError, QueryError, StoreError
 from vfs_panel.images.preprocessing import Preprocessing
+
+INT8 = "int8, one scale per cell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,13 @@ class FeatureSpec:
     preprocessing : what was done to a picture before the network saw it.
     input_px : (height, width) of the network's input.
     grid : (channel, y, x), the shape of one picture's features.
-    dtype : "float16" or "float32", as stored.
+    dtype : "float16", "float32" or "int8", as stored.
+    autocast : the type that the network was run in where it allows for less than float32, or "".
+    compression : "none", or "zstd".
+    receptive_field_px : (y, x) input pixels that a cell in the middle sees; None where it was not
+        measured: that takes as long as some 40 pictures, so sets of fewer than 800 go without.
+    quantisation : "none", or how features were rounded beyond their type; of int8 features that were given another type
+        since, too.
     """
 
     network: str
@@ -31,6 +41,15 @@ class FeatureSpec:
     input_px: tuple[int, int]
     grid: tuple[int, int, int]
     dtype: str
+    autocast: str = ""
+    compression: str = "none"
+    receptive_field_px: tuple[int, int] | None = None
+    quantisation: str = "none"
+
+    def stored_as(self, dtype: str, compression: str) -> "FeatureSpec":
+        """Return the same features in another type and compression; what int8 has lost stays lost."""
+        rounded = INT8 if dtype == "int8" else self.quantisation
+        return replace(self, dtype=dtype, compression=compression, quantisation=rounded)
 
     @property
     def stride_px(self) -> tuple[float, float]:
@@ -41,7 +60,12 @@ class FeatureSpec:
     def nbytes(self) -> int:
         """Bytes of one picture's features as stored."""
         channels, height, width = self.grid
-        return channels * height * width * (2 if self.dtype == "float16" else 4)
+        return channels * height * width * np.dtype(self.dtype).itemsize
+
+    @property
+    def read_dtype(self) -> str:
+        """Type of the features as they are read: int8 codes become float32."""
+        return "float32" if self.dtype == "int8" else self.dtype
 
     def check_same_source(self, other: "FeatureSpec") -> None:
         """Refuse features that another network, layer or preprocessing made.
@@ -76,8 +100,10 @@ class FeatureSpec:
             "grid": list(self.grid),
             "input_px": list(self.input_px),
             "stride_px": list(self.stride_px),
+            "receptive_field_px": list(self.receptive_field_px) if self.receptive_field_px else None,
             "dtype": self.dtype,
-            "quantisation": "none",
+            "quantisation": INT8 if self.dtype == "int8" else self.quantisation,
+            "compression": self.compression,
         }
 
     def source_attrs(self) -> dict[str, str]:
@@ -87,6 +113,7 @@ class FeatureSpec:
             "weights": self.weights,
             "weights_sha256": self.weights_sha256,
             "preprocessing": self.preprocessing.to_json(),
+            "autocast": self.autocast,
         }
 
     @classmethod
@@ -101,6 +128,7 @@ class FeatureSpec:
         try:
             channels, height, width = (int(v) for v in layer["grid"])
             input_h, input_w = (int(v) for v in layer["input_px"])
+            seen = layer.get("receptive_field_px")
             return cls(
                 network=str(root["network"]),
                 weights=str(root["weights"]),
@@ -110,6 +138,11 @@ class FeatureSpec:
                 input_px=(input_h, input_w),
                 grid=(channels, height, width),
                 dtype=str(layer["dtype"]),
+                # Stores of schema version 1 do not name these.
+                autocast=str(root.get("autocast", "")),
+                compression=str(layer.get("compression", "none")),
+                receptive_field_px=(int(seen[0]), int(seen[1])) if seen else None,
+                quantisation=str(layer.get("quantisation", "none")),
             )
         except (KeyError, TypeError, ValueError, ImageError) as error:
             raise StoreError(f"The store's attributes cannot be read ({error}). Extract it again.") from None

@@ -14,9 +14,13 @@ from numpy.typing import NDArray
 from vfs_panel.errors import LayerError, StoreError
 from vfs_panel.features import layout
 from vfs_panel.features.files import UnreadableError, store_files
+from vfs_panel.features.index import PictureIndex
+from vfs_panel.features.packing import unpack
 from vfs_panel.features.reading import BlockReader
 from vfs_panel.features.spec import FeatureSpec
 from vfs_panel.images.preprocessing import Preprocessing
+
+_PER_CELL_WORDS = {"norm2": "norms", "scale": "scales", "lost": "shares lost"}
 
 
 def open_store(path: Path | str, storage_options: dict[str, Any] | None = None) -> "FeatureStore":
@@ -48,6 +52,7 @@ class FeatureStore:
     ----------
     path, name : where it is, and the folder's name; of a URL without user, password and query.
     layers : names of its layers.
+    pictures_index : its index by columns, for large sets.
     index : DataFrame indexed by picture id, in the store's order, with text columns domain, label, split, path and any
         further metadata, and `broken` (bool) for pictures that could not be read.
 
@@ -68,10 +73,11 @@ class FeatureStore:
             raise StoreError(f"{path} is no feature store ({type(error).__name__}).") from None
         if attrs.get("schema") != layout.SCHEMA:
             raise StoreError(f"{path} is no feature store of vfs_panel: its attributes name no {layout.SCHEMA!r}.")
-        if attrs.get("schema_version") != layout.SCHEMA_VERSION:
+        if attrs.get("schema_version") not in layout.VERSIONS_READ:
             raise StoreError(
-                f"{path} has schema version {attrs.get('schema_version')}; this program reads {layout.SCHEMA_VERSION}. "
-                "Extract it again, or use the program that made it: " + str(attrs.get("created_with", "unknown"))
+                f"{path} has schema version {attrs.get('schema_version')}; this program reads "
+                f"{' and '.join(map(str, layout.VERSIONS_READ))}. Update vfs_panel, or use the program that made it: "
+                + str(attrs.get("created_with", "unknown"))
             )
         self._attrs = attrs
         self.path, self.name = path, self._files.name
@@ -79,6 +85,8 @@ class FeatureStore:
         if not self.layers:
             raise StoreError(f"{path} holds no layer yet. Run the extraction that made it again: it goes on.")
         self._readers: dict[str, BlockReader] = {}
+        self._specs: dict[str, FeatureSpec] = {}
+        self._scales: dict[tuple[str, int], NDArray[np.float32]] = {}
 
     def __repr__(self) -> str:
         return f"FeatureStore({self.path!r}, {self.n_images} pictures, layers {', '.join(self.layers)})"
@@ -93,7 +101,7 @@ class FeatureStore:
 
     @property
     def attrs(self) -> dict[str, Any]:
-        """What made the store: network, weights, weights_sha256, preprocessing, created_with and more."""
+        """What made the store: network, weights, weights_sha256, preprocessing, autocast, created_with and more."""
         return dict(self._attrs)
 
     @property
@@ -117,41 +125,35 @@ class FeatureStore:
         """What was done to the pictures."""
         return Preprocessing.from_json(str(self._attrs["preprocessing"]))
 
+    @cached_property
+    def pictures_index(self) -> PictureIndex:
+        """Ids and metadata of the pictures, by columns that are read when they are asked for."""
+        # What is no array is a layer that a killed run had not finished making.
+        others = {"image", "broken", *map(layout.group_name, self.layers)}
+        try:
+            names = [
+                name for name in self._columns() if name not in others and isinstance(self._root[name], zarr.Array)
+            ]
+        except Exception as error:
+            raise StoreError(
+                f"The index of {self.path} is damaged ({str(error)[:80]}). Run: vfs-panel verify {self.path} --repair"
+            ) from None
+        return PictureIndex(self._files, self._root, self._attrs, names)
+
     @property
     def n_images(self) -> int:
         """How many pictures the store has rows for."""
-        return len(self.index)
+        return self.pictures_index.n_images
 
-    @cached_property
+    @property
     def index(self) -> pd.DataFrame:
         """Ids and metadata of the pictures, in the store's order."""
-        try:
-            others = {"image", "broken", *map(layout.group_name, self.layers)}
-            found = {name: self._root[name] for name in ("image", "broken", *sorted(set(self._columns()) - others))}
-            # What is no array is a layer that a killed run had not finished making.
-            found = {name: array for name, array in found.items() if isinstance(array, zarr.Array)}
-            arrays, missing = self._files.loaded(list(found.values()))
-            if missing:  # zarr would read it as zeros or empty text
-                raise ValueError(f"{min(missing).split('/')[0]} is missing")
-            columns: dict[str, NDArray[Any]] = {}
-            for name, array in zip(found, arrays, strict=True):
-                values = np.asarray(array[:])
-                if name in layout.CODED:
-                    values = np.array([*array.attrs["flag_meanings"], ""], dtype=object)[values]
-                elif name != "broken":
-                    values = np.array([str(v) for v in values], dtype=object)
-                columns[name] = values
-            ids, broken = columns.pop("image"), columns.pop("broken").astype(bool)
-        except UnreadableError as error:
-            raise StoreError(f"The index of {self.path} {error.what}. {error.mend}".rstrip()) from None
-        except (KeyError, ValueError, IndexError, OSError, RuntimeError) as error:
-            raise StoreError(f"The index of {self.path} is damaged ({error}). Extract it again.") from None
-        table = pd.DataFrame(columns, index=pd.Index(ids, dtype=object, name="image"), dtype=object)
-        for name in ("domain", "label", "split", "path"):
-            if name not in table:
-                table[name] = ""
-        table["broken"] = broken
-        return table
+        return self.pictures_index.frame
+
+    @property
+    def findings(self) -> pd.DataFrame | None:
+        """What each picture shows, for sets where it may be several things: bool, a column for each finding."""
+        return self.pictures_index.findings
 
     def _columns(self) -> list[str]:
         """Names of the index's columns: noted by the writer, as not every server lists folders."""
@@ -170,20 +172,20 @@ class FeatureStore:
             )
         try:
             return self._root[layout.group_name(layer)]
-        except (KeyError, ValueError, OSError) as error:
+        except Exception as error:  # zarr raises many kinds for metadata that are not what they were
             raise self._damaged(layer, error) from None
 
     def _array(self, layer: str, name: str) -> Any:
         group = self._group(layer)
         try:
             return group[name]
-        except (KeyError, ValueError, OSError) as error:
+        except Exception as error:
             raise self._damaged(layer, error) from None
 
     def _damaged(self, layer: str, error: Exception) -> StoreError:
         return StoreError(
             f"The metadata of layer {layer!r} in {self.path} is damaged or missing "
-            f"({type(error).__name__}: {str(error)[:80]}). Extract the layer into a new store with --out."
+            f"({type(error).__name__}: {str(error)[:80]}). Run: vfs-panel verify {self.path} --repair"
         )
 
     def spec(self, layer: str) -> FeatureSpec:
@@ -194,7 +196,17 @@ class FeatureStore:
         LayerError
             If the store does not hold the layer.
         """
-        return FeatureSpec.from_attrs(self._attrs, dict(self._group(layer).attrs))
+        if layer not in self._specs:
+            self._specs[layer] = FeatureSpec.from_attrs(self._attrs, dict(self._group(layer).attrs))
+        return self._specs[layer]
+
+    def versions(self, layer: str) -> dict[str, str]:
+        """Return the versions of the libraries that made a layer; empty where that is not known."""
+        return {str(k): str(v) for k, v in dict(self._group(layer).attrs.get("versions", {})).items()}
+
+    def record(self, layer: str, block: int) -> int:
+        """Return the commit record of a block: the CRC32C of its features' bytes, or -1."""
+        return int(self._reader(layer).committed[block])
 
     def _reader(self, layer: str) -> BlockReader:
         if layer not in self._readers:
@@ -205,8 +217,7 @@ class FeatureStore:
                 raise self._damaged(layer, ValueError(f"features are {features.shape}"))
             if committed.shape != (-(-self.n_images // (features.shards or features.chunks)[0]),):
                 raise self._damaged(layer, ValueError(f"{committed.shape} commit records"))
-            names = self.index.index.to_numpy(object)
-            self._readers[layer] = BlockReader(self._files, layer, features, records, committed, names)
+            self._readers[layer] = BlockReader(self._files, layer, features, records, committed, self.pictures_index)
         return self._readers[layer]
 
     def _committed(self, layer: str, records: Any) -> NDArray[np.int64]:
@@ -230,6 +241,19 @@ class FeatureStore:
         """Return whether every block of a layer is written."""
         return not (self._reader(layer).committed == layout.NOT_COMMITTED).any()
 
+    def complete_or_damaged(self, layer: str) -> bool:
+        """Return whether a layer was finished once, as far as its metadata tell."""
+        return layer in self._attrs.get(layout.RECORDS, {}) or self.complete(layer)
+
+    @property
+    def far(self) -> bool:
+        """Whether it lies behind a URL."""
+        return self._files.far
+
+    def metadata(self, file: str) -> bytes | None:
+        """Return one of the store's zarr.json files as it is, or None."""
+        return self._files.metadata(file)
+
     def check_complete(self, layer: str) -> None:
         """Refuse a layer that is only half written.
 
@@ -247,10 +271,19 @@ class FeatureStore:
 
     def nbytes(self, layer: str) -> int:
         """Return the bytes of a layer's features as stored."""
-        return self.n_images * self.spec(layer).nbytes
+        spec = self.spec(layer)
+        scales = 4 * spec.grid[1] * spec.grid[2] if spec.dtype == "int8" else 0
+        return self.n_images * (spec.nbytes + scales)
+
+    def nbytes_on_disk(self, layer: str) -> int | None:
+        """Return the bytes of all files of a layer; None where they cannot be counted, as behind most URLs."""
+        self._group(layer)
+        return self._files.nbytes(layout.group_name(layer))
 
     def read(self, layer: str, rows: slice) -> NDArray[Any]:
-        """Return features (n, channel, y, x) of some rows, in the stored type, every block's checksum checked.
+        """Return features (n, channel, y, x) of some rows, every block's checksum checked.
+
+        They have the stored type; int8 codes become the float32 features that they stand for.
 
         Raises
         ------
@@ -258,10 +291,11 @@ class FeatureStore:
             If the layer is not here, or a block is missing or damaged (named with its pictures).
         """
         start, stop, _ = rows.indices(self.n_images)
-        return self._reader(layer).read(slice(start, max(start, stop)))
+        rows = slice(start, max(start, stop))
+        return unpack(self._reader(layer).read(rows), self._scale(layer, np.arange(rows.start, rows.stop)))
 
     def read_rows(self, layer: str, rows: NDArray[np.integer[Any]]) -> NDArray[Any]:
-        """Return features (n, channel, y, x) of scattered rows, in the stored type; as `read` otherwise.
+        """Return features (n, channel, y, x) of scattered rows; as `read` otherwise.
 
         Raises
         ------
@@ -271,7 +305,41 @@ class FeatureStore:
         rows = np.asarray(rows)
         if len(rows) and not (int(rows.min()) >= 0 and int(rows.max()) < self.n_images):
             raise StoreError(f"{self.name} has rows 0 to {self.n_images - 1}, not {rows.min()} to {rows.max()}.")
-        return self._reader(layer).read_rows(rows)
+        return unpack(self._reader(layer).read_rows(rows), self._scale(layer, rows))
+
+    def packed(self, layer: str, rows: NDArray[np.integer[Any]]) -> dict[str, NDArray[Any]]:
+        """Return a layer's arrays of some rows as they are stored: features, norm2, and for int8 scale and lost.
+
+        Raises
+        ------
+        LayerError, StoreError
+            As `read_rows` does.
+        """
+        arrays: dict[str, NDArray[Any]] = {"features": self._reader(layer).read_rows(rows)}
+        low, high = (int(rows.min()), int(rows.max()) + 1) if len(rows) else (0, 0)
+        for name in layout.arrays_of(self.spec(layer).dtype)[1:]:
+            arrays[name] = self._per_cell(layer, name, slice(low, high))[rows - low]
+        return arrays
+
+    def _scale(self, layer: str, rows: NDArray[np.integer[Any]]) -> NDArray[np.float32] | None:
+        """Return the scales of some rows, (n, y, x), kept once read; None where features are stored as numbers."""
+        if self.spec(layer).dtype != "int8":
+            return None
+        spans = layout.block_slices(self.n_images, self._reader(layer).block_rows)
+        blocks = rows // self._reader(layer).block_rows
+        out = np.empty((len(rows), *self.spec(layer).grid[1:]), np.float32)
+        for block in np.unique(blocks).tolist():
+            if (layer, block) not in self._scales:
+                self._scales[layer, block] = self._per_cell(layer, "scale", spans[block])
+            chosen = blocks == block
+            out[chosen] = self._scales[layer, block][rows[chosen] - spans[block].start]
+        return out
+
+    def lost(self, layer: str) -> NDArray[np.floating[Any]]:
+        """Return what int8 took from every cell, (image, y, x), as a share of its length; zeros for other types."""
+        if self.spec(layer).dtype != "int8":
+            return np.zeros((self.n_images, *self.spec(layer).grid[1:]), np.float16)
+        return self._per_cell(layer, "lost", slice(None))
 
     def rows_alone(self, layer: str) -> bool:
         """Return whether a row can be read without decoding its whole block."""
@@ -285,23 +353,30 @@ class FeatureStore:
         LayerError, StoreError
             If the layer is not here, or norms are missing or damaged.
         """
+        return self._per_cell(layer, "norm2", rows)
+
+    def _per_cell(self, layer: str, name: str, rows: slice) -> NDArray[Any]:
+        """Return some rows of an array (image, y, x) that stands beside the features."""
         start, stop, _ = rows.indices(self.n_images)
-        reader, array = self._reader(layer), self._array(layer, "norm2")
-        ids = self.index.index
-        span = f"between pictures {ids[start]} and {ids[stop - 1]}" if start < stop else "of no picture"
+        reader, array = self._reader(layer), self._array(layer, name)
+        what, ids = _PER_CELL_WORDS[name], self.pictures_index
+
+        def span() -> str:
+            return f"between pictures {ids[start]} and {ids[stop - 1]}" if start < stop else "of no picture"
+
         try:
             (found,), missing = self._files.loaded([array], slice(start, max(start, stop)))
             for block in range(start // reader.block_rows, -(-stop // reader.block_rows)):
-                lost = layout.chunk_name(layer, "norm2", block, 3) in missing  # zarr would read zeros
+                lost = layout.chunk_name(layer, name, block, 3) in missing  # zarr would read zeros
                 if lost and reader.committed[block] != layout.NOT_COMMITTED:
-                    raise reader.error(block, "has lost its norms")
-            return np.asarray(found[start:stop], np.float32)
+                    raise reader.error(block, f"has lost its {what}")
+            return np.asarray(found[start:stop])
         except UnreadableError as error:
-            what = f"{self.path}: what holds the norms of layer {layer!r}, {span}, {error.what}. {error.mend}"
-            raise StoreError(what.rstrip()) from None
+            text = f"{self.path}: what holds the {what} of layer {layer!r}, {span()}, {error.what}. {error.mend}"
+            raise StoreError(text.rstrip()) from None
         except (ValueError, OSError, RuntimeError) as error:
             raise StoreError(
-                f"{self.path}: norms of layer {layer!r} are damaged, {span} ({str(error)[:80]}). "
+                f"{self.path}: {what} of layer {layer!r} are damaged, {span()} ({str(error)[:80]}). "
                 f"Run: vfs-panel verify {self.path}"
             ) from None
 
@@ -314,10 +389,10 @@ class FeatureStore:
             If the store has no such picture.
         """
         try:
-            return int(self.index.index.get_loc(image_id))  # type: ignore[arg-type]
+            return int(self.pictures_index.ids.get_loc(image_id))  # type: ignore[arg-type]
         except KeyError:
-            near = difflib.get_close_matches(str(image_id), [str(i) for i in self.index.index], n=1, cutoff=0.5)
-            hint = f" Did you mean {near[0]!r}?" if near else f" It has, for example, {str(self.index.index[0])!r}."
+            near = difflib.get_close_matches(str(image_id), self.pictures_index.text("image").tolist(), n=1, cutoff=0.5)
+            hint = f" Did you mean {near[0]!r}?" if near else f" It has, for example, {self.pictures_index[0]!r}."
             raise StoreError(f"{self.name} has no picture {image_id!r}.{hint}") from None
 
     def feature(self, layer: str, image_id: str) -> xr.DataArray:
@@ -371,11 +446,11 @@ class FeatureStore:
             da.map_blocks(
                 self._lazy_block, layer, span.start, span.stop,
                 chunks=((span.stop - span.start,), *((v,) for v in spec.grid)),
-                dtype=np.dtype(spec.dtype), meta=np.empty((0, 0, 0, 0), spec.dtype),
+                dtype=np.dtype(spec.read_dtype), meta=np.empty((0, 0, 0, 0), spec.read_dtype),
             )
             for span in spans
         ]  # fmt: skip
-        features = da.concatenate(parts) if parts else da.zeros((0, *spec.grid), dtype=spec.dtype)
+        features = da.concatenate(parts) if parts else da.zeros((0, *spec.grid), dtype=spec.read_dtype)
         y, x = self._centres(layer)
         index = self.index.iloc[rows]
         return xr.Dataset(
@@ -397,5 +472,5 @@ class FeatureStore:
         return self.read(layer, slice(start, stop))
 
     def features(self, layer: str) -> xr.DataArray:
-        """Return `dataset(layer).features`: lazily read, (image, channel, y, x), in the stored type."""
+        """Return `dataset(layer).features`: lazily read, (image, channel, y, x)."""
         return self.dataset(layer)["features"]
