@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from vfs_panel.errors import QueryError
 from vfs_panel.images.preprocessing import Preprocessing
-from vfs_panel.search.mask import grid_mask, paint, to_grid
+from vfs_panel.search.mask import grid_mask, paint, paint_both, parts_of, strokes_from_mask, to_grid
 from vfs_panel.search.stroke import Stroke
 
 PLAIN = Preprocessing(resize_px=None, crop_px=None).geometry(224, 224)
@@ -70,3 +70,66 @@ def test_the_grid_keeps_the_painted_share() -> None:
 def test_a_mask_must_be_eight_bit() -> None:
     with pytest.raises(QueryError, match="expected uint8"):
         to_grid(np.zeros((10, 10)), (2, 2))  # type: ignore[arg-type]
+
+
+modes = st.sampled_from(["include", "exclude", "erase"])
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(points, st.floats(3, 40), modes), min_size=1, max_size=4))
+def test_the_last_stroke_counts(drawn: list) -> None:
+    strokes = [Stroke(tuple(line), radius, mode) for line, radius, mode in drawn]
+    included, excluded = paint_both(strokes, PLAIN)
+    under = paint([Stroke(strokes[-1].points, strokes[-1].radius_px)], PLAIN) == 255
+    mode = strokes[-1].mode
+    assert (included[under] == (255 if mode == "include" else 0)).all()
+    assert (excluded[under] == (255 if mode == "exclude" else 0)).all()
+    assert (included.astype(int) + excluded <= 256).all()
+    assert np.array_equal(paint(strokes, PLAIN), included)
+
+
+@given(points)
+@settings(max_examples=20, deadline=None)
+def test_full_pressure_is_no_pressure_and_less_is_thinner(line: list) -> None:
+    plain = paint([Stroke(tuple(line), 12)], PLAIN)
+    assert np.array_equal(paint([Stroke(tuple(line), 12, pressures=(1.0,) * len(line))], PLAIN), plain)
+    soft = paint([Stroke(tuple(line), 12, pressures=(0.4,) * len(line))], PLAIN)
+    assert (soft <= plain).all()
+    assert area(soft) < area(plain) or not plain.any()
+
+
+def test_parts_do_not_touch_and_sum_to_the_whole() -> None:
+    mask = np.zeros((8, 8), np.float32)
+    mask[0, 0], mask[1, 1], mask[4:7, 4:7], mask[0, 6] = 0.5, 0.2, 1, 0.9
+    parts = parts_of(mask)
+    assert [int((part > 0).sum()) for part in parts] == [9, 1, 2]
+    np.testing.assert_array_equal(sum(parts), mask)
+    assert parts_of(np.zeros((3, 3))) == []
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**16), st.sampled_from([(112, 112), (224, 224), (56, 80)]))
+def test_a_mask_file_is_painted_as_it_is(seed: int, shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(seed)
+    coarse = rng.random((7, 7)) > 0.5
+    cover = np.kron(coarse, np.ones((shape[0] // 7, shape[1] // 7), bool))
+    if not coarse.any():
+        return
+    strokes = strokes_from_mask(cover, (224, 224))
+    painted = paint(strokes, PLAIN)
+    wanted = np.kron(coarse, np.ones((32, 32), bool))
+    assert (np.abs(painted / 255 - wanted) > 0.5).mean() < 0.03
+
+
+def test_holes_stay_holes_and_an_empty_mask_is_refused() -> None:
+    ring = np.zeros((100, 100), np.uint8)
+    ring[20:80, 20:80] = 255
+    ring[40:60, 40:60] = 0
+    ring[48:52, 48:52] = 255
+    painted = paint(strokes_from_mask(ring, (224, 224)), PLAIN)
+    assert painted[112, 112] == 255
+    assert painted[100, 100] == 0
+    assert painted[60, 60] == 255
+    assert painted[10, 10] == 0
+    with pytest.raises(QueryError, match="covers nothing"):
+        strokes_from_mask(np.zeros((5, 5)), (224, 224))

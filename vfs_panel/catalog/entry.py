@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -120,7 +121,8 @@ class CatalogEntry(Part):
             "weights": _weights_digest(chosen),
         }
         digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:8]
-        return settings().cache_dir / "stores" / f"{self.name}-{chosen.name}-{digest}.zarr"
+        network_name = re.sub(r"[^\w.-]+", "-", chosen.name)  # "timm/…" is one name, not a folder and a file
+        return settings().cache_dir / "stores" / f"{self.name}-{network_name}-{digest}.zarr"
 
     def is_built(self, network: str | None = None) -> bool:
         """Whether the features of a network are there and whole."""

@@ -87,7 +87,7 @@ class NetworkEntry(Part):
     strict: bool = Field(True, description="Whether the weights file must fit the network exactly.")
     layers: list[Text] = Field(min_length=1, description="Layers to search, as `vfs-panel models NAME` lists them.")
     default_layer: Text | None = Field(None, description="The layer shown first; the first of `layers` by default.")
-    dtype: Literal["float16", "float32"] = Field("float16", description="Number type of the stored features.")
+    dtype: Literal["float16", "float32", "int8"] = Field("float16", description="Number type of the stored features.")
 
     @field_validator("weights")
     @classmethod

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
+from vfs_panel.cores import use_cores
 from vfs_panel.errors import QueryError, SearchCancelled, StoreError, VFSError
 from vfs_panel.search.ask import Answer, Ask, merge
 from vfs_panel.search.codes import ScanType
@@ -50,11 +51,10 @@ _loading = threading.Lock()
 
 def _prepare(part: Part) -> float | None:
     """Use as many cores as the worker was given, and return the memory that a part may take, in MB."""
-    import torch
     from distributed import get_worker
 
     worker = get_worker()
-    torch.set_num_threads(worker.state.nthreads)
+    use_cores(worker.state.nthreads)
     if part.memory_mb is not None:
         return part.memory_mb
     room = free_memory_mb(pick_device(part.device)) * SHARE_OF_FREE / part.on_host

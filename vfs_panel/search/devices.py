@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import torch
 
+from vfs_panel.cores import cores
 from vfs_panel.errors import OutOfMemoryError, QueryError
 
 
@@ -68,7 +69,7 @@ def device_words(device: torch.device) -> str:
     """Return where a search runs, as in "on the CPU (2 cores)"."""
     if device.type == "cuda":
         return f"on the GPU ({torch.cuda.get_device_name(device)})"
-    return f"on the CPU ({torch.get_num_threads()} {'core' if torch.get_num_threads() == 1 else 'cores'})"
+    return f"on the CPU ({cores()} {'core' if cores() == 1 else 'cores'})"
 
 
 def size_words(n_bytes: float) -> str:

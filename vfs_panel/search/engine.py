@@ -4,10 +4,10 @@ import math
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
+from functools import cached_property
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
-import pandas as pd
 import torch
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +17,7 @@ from vfs_panel.search import kernels
 from vfs_panel.search.ask import Answer, Ask
 from vfs_panel.search.backend import Backend, open_backend
 from vfs_panel.search.query import RegionQuery
-from vfs_panel.search.result import labelled
+from vfs_panel.search.result import image_coords, labelled
 from vfs_panel.search.together import Together
 from vfs_panel.search.workers import spread
 from vfs_panel.settings import settings
@@ -25,10 +25,8 @@ from vfs_panel.settings import settings
 if TYPE_CHECKING:
     from vfs_panel.features.store import FeatureStore
 
-Unique = Literal["domain", "label"]
 Where = ArrayLike | Mapping[str, str | Sequence[str]]
 MAX_K = 10_000
-TEXT_COLUMNS = ("domain", "label", "split", "path")
 NULL_MB = 16.0  # of products that one thread holds for the level of chance
 SMALLEST = 1e-15  # magnitudes below this have squares that float32 cannot hold
 
@@ -37,7 +35,7 @@ class Options(TypedDict, total=False):
     """Options of a search; see `RegionSearch.search`."""
 
     k: int
-    unique: Unique | None
+    unique: str | None
     per_image: int
     where: Where | None
     exclude_query: bool
@@ -83,15 +81,12 @@ class RegionSearch:
         self.store = store
         self.layer = layer if layer is not None else store.layers[-1]
         self.spec = store.spec(self.layer)
-        # As arrays of text once: turning the index of a large set into them takes longer than the search.
-        self._ids = store.index.index.to_numpy(object).astype(str)
-        self._text = {name: store.index[name].to_numpy(object).astype(str) for name in TEXT_COLUMNS}
-        self._groups = {name: np.asarray(pd.factorize(store.index[name])[0], np.intp) for name in ("domain", "label")}
-        self._rows = {image_id: row for row, image_id in enumerate(self._ids.tolist())}
+        self._index = store.pictures_index
+        self._groups: dict[str, NDArray[np.intp]] = {}
         self._searchable = np.zeros(store.n_images, bool)
         for rows in store.blocks(self.layer):
             self._searchable[rows] = True
-        self._searchable &= ~store.index["broken"].to_numpy(bool)
+        self._searchable &= ~self._index.broken
         self._floor = max(kernels.RELATIVE_FLOOR * self._typical_cell(), SMALLEST)
         self._backend: Backend = open_backend(
             store,
@@ -132,6 +127,12 @@ class RegionSearch:
         """Let go of the features, on a cluster too."""
         self._backend.close()
 
+    def _group(self, column: str) -> NDArray[np.intp]:
+        """Return the number of each picture's value of a column."""
+        if column not in self._groups:
+            self._groups[column] = self._index.codes(column)[0]
+        return self._groups[column]
+
     def _typical_cell(self) -> float:
         """Root mean square length of a cell, over the pictures that can be searched."""
         norm2: NDArray[np.float32] = self.store.norm2(self.layer)[self._searchable]
@@ -161,7 +162,7 @@ class RegionSearch:
         query: RegionQuery,
         *,
         k: int = 20,
-        unique: Unique | None = None,
+        unique: str | None = None,
         per_image: int = 1,
         where: Where | None = None,
         exclude_query: bool = True,
@@ -172,15 +173,15 @@ class RegionSearch:
             raise QueryError(f"k is {k}; it must be from 1 to {MAX_K}.")
         if per_image < 1:
             raise QueryError(f"per_image is {per_image}; it must be at least 1.")
-        if unique not in (None, "domain", "label"):
-            raise QueryError(f"unique is {unique!r}; it must be 'domain', 'label' or None.")
+        if unique is not None and unique not in self._index.names:
+            raise QueryError(f"unique is {unique!r}; the store has the columns {', '.join(self._index.names)}.")
         found = tuple(self._kernel(region) for region, _ in query.regions())
         return Ask(
             kernels=found,
             shares=tuple(share for _, share in query.regions()),
             floors=tuple(self._floor_of(kernel) for kernel in found),
             allowed=self._allowed(where, query, exclude_query),
-            groups=None if unique is None else self._groups[unique],
+            groups=None if unique is None else self._group(unique),
             k=k,
             per_image=per_image,
             compatible=compatible,
@@ -199,40 +200,30 @@ class RegionSearch:
         # By identity: a query that is not from the set has no picture of its own to leave out, whatever its rank.
         if exclude_query:
             for region, share in query.regions():
-                if share > 0 and region.image_id in self._rows:
-                    allowed[self._rows[str(region.image_id)]] = False
+                if share > 0 and region.image_id is not None and region.image_id in self._index.ids:
+                    allowed[self.store.row(region.image_id)] = False
         if not allowed.any():
             raise QueryError("No picture is left to search: the filters leave none. Clear or widen them.")
         return allowed
 
     def matching(self, wanted: Mapping[str, str | Sequence[str]]) -> NDArray[np.bool_]:
-        """Return which pictures of the store have the wanted values: {column of the index: value or values}.
+        """Return which pictures of the store have the wanted values, as `pictures_with` does.
 
         Raises
         ------
         QueryError
             If the store has no such column, or no picture has such a value.
         """
-        index = self.store.index
-        found = np.ones(len(index), bool)
-        for column, asked in wanted.items():
-            if column not in index:
-                raise QueryError(f"The store has no column {column!r}; it has {', '.join(map(str, index.columns))}.")
-            values = [asked] if isinstance(asked, str) else [str(value) for value in asked]
-            known = index[column].astype(str)
-            missing = sorted(set(values) - set(known))
-            if missing:
-                some = ", ".join(sorted(set(known))[:8])
-                raise QueryError(f"No picture has {column} {missing[0]!r}; there is, for example, {some}.")
-            found &= known.isin(values).to_numpy(bool)
-        return found
+        from vfs_panel.features.selecting import pictures_with
+
+        return pictures_with(self.store, wanted)
 
     def search(
         self,
         query: RegionQuery,
         *,
         k: int = 20,
-        unique: Unique | None = None,
+        unique: str | None = None,
         per_image: int = 1,
         where: Where | None = None,
         exclude_query: bool = True,
@@ -251,7 +242,7 @@ class RegionSearch:
         ----------
         query : from `RegionQuery.from_mask`.
         k : how many matches; fewer come back where there are fewer.
-        unique : "domain" or "label": only the best match of each.
+        unique : "domain", "label" or any other column of the store's index: only the best match of each value.
         per_image : how many matches one picture may give; further ones lie at least half a window apart.
         where : search only these pictures: a bool for each picture of the store, or columns of its index and the values
             that are wanted, as in {"domain": ["photo", "sketch"], "split": "test"}.
@@ -262,11 +253,12 @@ class RegionSearch:
         Returns
         -------
         Dataset with, along `rank` (from 1): score, image_id, y, x, height, width (the window, in feature cells),
-        label, domain, path; along `image` (every picture of the store): image_score, image_y, image_x of its best
-        window, NaN and -1 where it was not searched; mask (mask_y, mask_x), the region's weights; and where all of
-        it came from as attributes. Matches are exact whatever the engine reads; image_score of pictures that are no
-        match is the scan's, certified to lie within the attribute `bound` of the truth. `scan` is the type it read,
-        `rescored` how many pictures were scored again in float64, `exact` is 0 for a preview.
+        label, domain, path and further columns of the store's index; along `image` (every picture of the store):
+        image_score, image_y, image_x of its best window, NaN and -1 where it was not searched; mask (mask_y, mask_x),
+        the region's weights; and where all of it came from as attributes. Matches are exact whatever the engine reads;
+        image_score of pictures that are no match is the scan's, certified to lie within the attribute `bound` of the
+        truth. `scan` is the type it read, `rescored` how many pictures were scored again in float64, `exact` is 0 for a
+        preview.
 
         Raises
         ------
@@ -325,9 +317,7 @@ class RegionSearch:
                 yield result.assign_attrs(progress=done, exact=int(ask.exact and done == 1))
                 shown = time.perf_counter()
 
-    def _labelled(
-        self, query: RegionQuery, ask: Ask, answer: Answer, unique: Unique | None, start: float
-    ) -> xr.Dataset:
+    def _labelled(self, query: RegionQuery, ask: Ask, answer: Answer, unique: str | None, start: float) -> xr.Dataset:
         facts: dict[str, str | float] = {
             **self.spec.source_attrs(),
             "layer": self.layer,
@@ -338,7 +328,12 @@ class RegionSearch:
             "scan": self.scan,
             "elapsed_ms": (time.perf_counter() - start) * 1e3,
         }
-        return labelled(query, ask, answer, self._ids, self._text, facts)
+        return labelled(query, ask, answer, self._index, self._coords, facts)
+
+    @cached_property
+    def _coords(self) -> xr.Coordinates:
+        """What all results say of all pictures: made once, as it takes longer than a search of a large set."""
+        return image_coords(self._index)
 
     def _features(self, rows: NDArray[np.intp]) -> torch.Tensor:
         """Return stored features as float32 (n, y, x, channel), on the CPU."""
@@ -346,9 +341,9 @@ class RegionSearch:
         return stored.to(torch.float32).permute(0, 2, 3, 1).contiguous()
 
     def _row(self, image_id: str) -> int:
-        if image_id not in self._rows:
+        if image_id not in self._index.ids:
             raise QueryError(f"Picture {image_id!r} is not in the store {self.store.name}.")
-        return self._rows[image_id]
+        return self.store.row(image_id)
 
     @torch.inference_mode()
     def heat_map(self, query: RegionQuery, image_id: str, *, compatible: bool = False) -> xr.DataArray:

@@ -1,26 +1,29 @@
 """Strokes -> soft mask on the network's input -> mask on the feature grid."""
 
-from collections.abc import Iterable
-from itertools import pairwise
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from vfs_panel.errors import QueryError
 from vfs_panel.images.preprocessing import Geometry
-from vfs_panel.search.stroke import Stroke
+from vfs_panel.search.stroke import Mode, Stroke
 
 OUTLINE_WEIGHT = 1 / 3  # cells at least this much covered count as "outlined" wherever a mask is shown
+_LEAST_PRESSURE = 0.15  # a brush never gets thinner than this share of its width
 _SUPERSAMPLING = 4  # polygons are drawn at this many times the size and averaged
+
+Cover = tuple[tuple[slice, slice], NDArray[np.floating]]
+"""A part of the network's input, and how far each of its pixels is covered, 0 to 1."""
 
 
 def paint(strokes: Iterable[Stroke], geometry: Geometry) -> NDArray[np.uint8]:
     """Paint strokes, in order, on the network's input.
 
-    The edge of a brush is one input pixel soft. What lies outside the frame that the network sees is not painted.
+    The edge of a brush is one input pixel soft. What lies outside the frame that the network sees is not painted. An
+    excluding stroke takes away what was included under it, as the eraser does: the last stroke counts.
 
     Parameters
     ----------
@@ -31,55 +34,121 @@ def paint(strokes: Iterable[Stroke], geometry: Geometry) -> NDArray[np.uint8]:
     -------
     uint8 array, shape (input_y, input_x): 0 not painted … 255 painted.
     """
-    cover = np.zeros(geometry.input_px, np.float32)
+    return paint_both(strokes, geometry)[0]
+
+
+def paint_both(strokes: Iterable[Stroke], geometry: Geometry) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Paint strokes as `paint` does; return what they include and what they exclude, which never overlap fully."""
+    included, excluded = (np.zeros(geometry.input_px, np.float32) for _ in range(2))
     for stroke in strokes:
         points = geometry.to_input(np.array(stroke.points, np.float64))
         if stroke.shape == "fill":
-            _fill(cover, points, erase=stroke.mode == "erase")
+            found = _fill(points, geometry.input_px)
         else:
-            _sweep(cover, points, stroke.radius_px * np.array(geometry.scale[::-1]), erase=stroke.mode == "erase")
-    return np.round(cover * 255).astype(np.uint8)
+            radii = stroke.radius_px * np.array(geometry.scale[::-1])
+            found = _sweep(points, radii, stroke.pressures, geometry.input_px)
+        for box, cover in found:
+            for whole, mode in ((included, "include"), (excluded, "exclude")):
+                if stroke.mode == mode:
+                    np.maximum(whole[box], cover, out=whole[box])
+                else:
+                    np.minimum(whole[box], 1 - cover, out=whole[box])
+    return np.round(included * 255).astype(np.uint8), np.round(excluded * 255).astype(np.uint8)
 
 
-def _blend(cover: NDArray[np.float32], value: NDArray[np.floating[Any]], *, erase: bool) -> None:
-    if erase:
-        np.minimum(cover, 1 - value, out=cover)
-    else:
-        np.maximum(cover, value, out=cover)
-
-
-def _sweep(cover: NDArray[np.float32], points: NDArray[np.float64], radii: NDArray[np.float64], *, erase: bool) -> None:
+def _sweep(
+    points: NDArray[np.float64], radii: NDArray[np.float64], pressures: tuple[float, ...], input_px: tuple[int, int]
+) -> Iterator[Cover]:
     """Cover what a disc (an ellipse where the axes scale apart) touches along a polyline, segment by segment."""
-    height, width = cover.shape
-    edge = max(float(radii.mean()), 0.5)
-    pairs = pairwise(points) if len(points) > 1 else [(points[0], points[0])]
-    for (ax, ay), (bx, by) in pairs:
-        x0, x1 = int(max(0, min(ax, bx) - radii[0] - 1)), int(min(width, np.ceil(max(ax, bx) + radii[0] + 1)))
-        y0, y1 = int(max(0, min(ay, by) - radii[1] - 1)), int(min(height, np.ceil(max(ay, by) + radii[1] + 1)))
+    height, width = input_px
+    strength = np.clip(pressures, _LEAST_PRESSURE, 1) if pressures else np.ones(len(points))
+    ends = range(len(points) - 1) if len(points) > 1 else [0]
+    for i in ends:
+        (ax, ay), (bx, by) = points[i], points[min(i + 1, len(points) - 1)]
+        own = radii * (strength[i] + strength[min(i + 1, len(points) - 1)]) / 2
+        edge = max(float(own.mean()), 0.5)
+        x0, x1 = int(max(0, min(ax, bx) - own[0] - 1)), int(min(width, np.ceil(max(ax, bx) + own[0] + 1)))
+        y0, y1 = int(max(0, min(ay, by) - own[1] - 1)), int(min(height, np.ceil(max(ay, by) + own[1] + 1)))
         if x0 >= x1 or y0 >= y1:
             continue
         # In units of the radii the brush is a unit disc, and its distance to the segment is the usual one.
-        x = (np.arange(x0, x1) + 0.5 - ax)[None] / radii[0]
-        y = (np.arange(y0, y1) + 0.5 - ay)[:, None] / radii[1]
-        dx, dy = (bx - ax) / radii[0], (by - ay) / radii[1]
+        x = (np.arange(x0, x1) + 0.5 - ax)[None] / own[0]
+        y = (np.arange(y0, y1) + 0.5 - ay)[:, None] / own[1]
+        dx, dy = (bx - ax) / own[0], (by - ay) / own[1]
         length2 = dx * dx + dy * dy
         along = np.clip((x * dx + y * dy) / length2, 0, 1) if length2 > 0 else 0.0
         distance = np.hypot(x - along * dx, y - along * dy)
-        _blend(cover[y0:y1, x0:x1], np.clip((1 - distance) * edge + 0.5, 0, 1), erase=erase)
+        yield (slice(y0, y1), slice(x0, x1)), np.clip((1 - distance) * edge + 0.5, 0, 1)
 
 
-def _fill(cover: NDArray[np.float32], points: NDArray[np.float64], *, erase: bool) -> None:
+def _fill(points: NDArray[np.float64], input_px: tuple[int, int]) -> Iterator[Cover]:
     if len(points) < 3:
         return
     from skimage.draw import polygon
 
-    height, width = cover.shape
+    height, width = input_px
     fine = np.zeros((height * _SUPERSAMPLING, width * _SUPERSAMPLING), np.float32)
     # skimage samples at whole numbers; the middles of fine pixels lie half a pixel further.
     x, y = points.T * _SUPERSAMPLING - 0.5
     fine[polygon(y, x, fine.shape)] = 1
-    shares = fine.reshape(height, _SUPERSAMPLING, width, _SUPERSAMPLING).mean((1, 3))
-    _blend(cover, shares, erase=erase)
+    yield (slice(None), slice(None)), fine.reshape(height, _SUPERSAMPLING, width, _SUPERSAMPLING).mean((1, 3))
+
+
+def parts_of(mask: ArrayLike) -> list[NDArray[np.float32]]:
+    """Split a mask on the grid into its parts that do not touch, not even at a corner; the largest first.
+
+    Parameters
+    ----------
+    mask : shape (y, x), weights in [0, 1].
+
+    Returns
+    -------
+    Masks of the same shape that sum to it; none if nothing is painted.
+    """
+    from skimage.measure import label
+
+    weights = np.asarray(mask, np.float32)
+    numbers, count = label(weights > 0, connectivity=2, return_num=True)
+    parts = [np.where(numbers == number, weights, np.float32(0)) for number in range(1, count + 1)]
+    return sorted(parts, key=lambda part: -float(part.sum()))
+
+
+def strokes_from_mask(cover: ArrayLike, picture_px: tuple[int, int], *, mode: Mode = "include") -> tuple[Stroke, ...]:
+    """Turn a mask picture into filled shapes round what it covers, with its holes erased.
+
+    Parameters
+    ----------
+    cover : shape (y, x), 0 to 255 or bool; what is at least half covered counts.
+    picture_px : (height, width) of the picture that it belongs to; the mask is scaled to it.
+
+    Raises
+    ------
+    QueryError
+        If nothing is covered.
+    """
+    from skimage.measure import approximate_polygon, find_contours
+
+    values = np.asarray(cover)
+    inside = np.pad(values if values.dtype == bool else values >= 128, 1).astype(np.float32)
+    if not inside.any():
+        raise QueryError("The mask covers nothing: no pixel of it is at least half white.")
+    scale = picture_px[1] / values.shape[1], picture_px[0] / values.shape[0]
+    shapes = []
+    for contour in find_contours(inside, 0.5):
+        rows, columns = approximate_polygon(contour, 0.4).T
+        # Padding moved all by one pixel, and the middle of a pixel lies half a pixel from its corner.
+        points = np.column_stack([(columns - 0.5) * scale[0], (rows - 0.5) * scale[1]])[:-1]
+        # Signed area (shoelace): contours run one way round what is covered, the other way round its holes.
+        x, y = points.T
+        area = float((x * np.roll(y, -1) - np.roll(x, -1) * y).sum() / 2)
+        if len(points) >= 3 and area:
+            shapes.append((area, tuple((float(a), float(b)) for a, b in points)))
+    outer = max(shapes, key=lambda shape: abs(shape[0]))[0] > 0
+    # The larger first: a hole lies in what is round it, and what lies in the hole is painted after it.
+    return tuple(
+        Stroke(points, 0.0, mode if (area > 0) == outer else "erase", "fill")
+        for area, points in sorted(shapes, key=lambda shape: -abs(shape[0]))
+    )
 
 
 def to_grid(alpha: NDArray[np.uint8], grid: tuple[int, int]) -> xr.DataArray:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from vfs_panel.cores import cores
 from vfs_panel.errors import OutOfMemoryError, QueryError
 from vfs_panel.search.codes import ITEM_BYTES, SCAN_TYPES, ScanType
 from vfs_panel.search.devices import free_memory_mb, memory_said, size_words
@@ -71,12 +72,12 @@ def make_plan(
         return Plan(chosen, f"{left_out[0]} would need {_need(store, layer, rows, left_out[0])}" if left_out else "")
     channels, height, width = store.spec(layer).grid
     typical = max(1, round(0.18 * height * width))  # a stroke over some 40 % of the picture's width
-    cores, n = max(1, torch.get_num_threads()), rows.stop - rows.start
+    n = rows.stop - rows.start
     predicted: dict[str, float] = {}
     for scan_type in fits:
         codes = sample_codes(store, layer, rows, device, scan_type)
         seconds = fastest_scan(codes, (channels, height, width), typical, scan_type)
-        predicted[scan_type] = round(seconds * n / cores * 1e3, 1)
+        predicted[scan_type] = round(seconds * n / cores() * 1e3, 1)
     chosen = min(fits, key=lambda t: predicted[t])
     if predicted.get("float32", FAST_MS) < FAST_MS:
         chosen = "float32"

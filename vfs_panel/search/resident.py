@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vfs_panel.cores import cores
 from vfs_panel.search import scan
 from vfs_panel.search.codes import (
     ITEM_BYTES,
@@ -47,7 +48,7 @@ def slab_pictures(n: int, grid: tuple[int, int, int], scan_type: ScanType, devic
     largest = SLAB_MB * 1e6 / (channels * height * width * ITEM_BYTES[scan_type])
     if device.type != "cpu":
         return max(1, int(largest * GPU_REACH))
-    return max(1, int(min(largest, max(16, -(-n // (2 * torch.get_num_threads()))))))
+    return max(1, int(min(largest, max(16, -(-n // (2 * cores()))))))
 
 
 class ResidentTier:
@@ -74,7 +75,6 @@ class ResidentTier:
         self.words = f"{device_words(device)}, all {kind} in memory, {size}"
 
     def _load(self) -> None:
-        ids = [str(i) for i in self._store.index.index]
         channels, height, width = self.grid
         step = max(1, int(ENCODE_MB * 1e6 / (4 * channels * height * width)))
         for span in spans_within(self._store, self._layer, self.rows):
@@ -91,7 +91,7 @@ class ResidentTier:
                 assert isinstance(codes, Codes)
                 own = codes[at : at + part.stop - part.start]
                 encode(load(stored[part], self.device), own)
-                check_finite(own.norm2, self.rows.start + first + part.start, ids)
+                check_finite(own.norm2, self.rows.start + first + part.start, self._store)
 
             for _ in spread(fill, [slice(a, b) for a, b in pairwise(edges)]):
                 pass

@@ -1,33 +1,42 @@
 """The result of a search: one labelled xr.Dataset, and how it is written out."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
+from xarray import Coordinates
 
 from vfs_panel import __version__
+from vfs_panel.features import layout
 from vfs_panel.search.ask import Answer, Ask
 from vfs_panel.search.query import RegionQuery
 
+if TYPE_CHECKING:
+    from vfs_panel.features.index import PictureIndex
+
+TEXT_COLUMNS = ("domain", "label", "split", "path")
 RANK_COLUMNS = ("score", "image_id", "y", "x", "height", "width", "label", "domain", "path")
 
 
+def image_coords(index: "PictureIndex") -> Coordinates:
+    """Return the coordinates along `image`: ids, domain, label and split of all pictures."""
+    beside = {f"image_{name}": ("image", index.text(name)) for name in layout.CODED if name in index.names}
+    return xr.Dataset(coords={"image": index.ids, **beside}).coords
+
+
 def labelled(
-    query: RegionQuery,
-    ask: Ask,
-    answer: Answer,
-    ids: NDArray[np.str_],
-    columns: Mapping[str, NDArray[np.str_]],
+    query: RegionQuery, ask: Ask, answer: Answer, index: "PictureIndex", coords: Coordinates,
     facts: Mapping[str, str | float],
-) -> xr.Dataset:
+) -> xr.Dataset:  # fmt: skip
     """Return an answer as the Dataset that `RegionSearch.search` describes.
 
     Parameters
     ----------
-    ids : of all pictures of the store, in its order.
-    columns : domain, label, split and path of all pictures.
+    index : of the store.
+    coords : its `image_coords`.
     facts : further attributes: where the result came from.
     """
     h, w = query.mask.shape
@@ -38,25 +47,30 @@ def labelled(
         values[best] for values in (answer.match_score, answer.match_y, answer.match_x)
     )
     known = ask.allowed & np.isfinite(score)
+    taken = {*RANK_COLUMNS, "rank", "image", "mask", "mask_y", "mask_x"}
+    further = [name for name in index.names if name not in TEXT_COLUMNS]
+    beside = {f"{name}_" if name in taken or name.startswith("image_") else name: name for name in further}
+
+    def of_matches(name: str) -> NDArray[np.str_]:
+        values = index.text(name)[images] if name == "image" or name in index.names else np.full(found, "", object)
+        return values.astype(str)
+
     return xr.Dataset(
         {
             "score": ("rank", answer.match_score),
-            "image_id": ("rank", ids[images]),
+            "image_id": ("rank", of_matches("image")),
             "y": ("rank", answer.match_y),
             "x": ("rank", answer.match_x),
             "height": ("rank", np.full(found, h, np.int32)),
             "width": ("rank", np.full(found, w, np.int32)),
-            **{name: ("rank", columns[name][images]) for name in ("label", "domain", "path")},
+            **{name: ("rank", of_matches(name)) for name in ("label", "domain", "path")},
+            **{name: ("rank", of_matches(own)) for name, own in beside.items()},
             "image_score": ("image", np.where(known, score, np.float32(np.nan))),
             "image_y": ("image", np.where(known, y, -1)),
             "image_x": ("image", np.where(known, x, -1)),
             "mask": (("mask_y", "mask_x"), query.mask),
         },
-        coords={
-            "rank": np.arange(1, found + 1),
-            "image": ids,
-            **{f"image_{name}": ("image", columns[name]) for name in ("domain", "label", "split")},
-        },
+        coords=coords,
         attrs={
             **facts,
             "query_image": query.image_id or "",
@@ -70,12 +84,13 @@ def labelled(
             "rescored": answer.rescored,
             "n_searched": int(ask.allowed.sum()),
         },
-    )
+    ).assign_coords(rank=np.arange(1, found + 1))
 
 
 def table(result: xr.Dataset) -> pd.DataFrame:
-    """Return the matches as a DataFrame, one row each, indexed by rank from 1."""
-    columns = {name: result[name].values for name in RANK_COLUMNS}
+    """Return the matches as a DataFrame, one row each, indexed by rank from 1; further metadata come last."""
+    further = [str(name) for name, values in result.data_vars.items() if values.dims == ("rank",)]
+    columns = {name: result[name].values for name in dict.fromkeys([*RANK_COLUMNS, *further])}
     return pd.DataFrame(columns, index=pd.Index(result["rank"].values, name="rank"))
 
 

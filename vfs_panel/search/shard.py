@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vfs_panel.cores import cores
 from vfs_panel.errors import SearchCancelled
 from vfs_panel.search.ask import Answer, Ask, first_of_groups, ranked
 from vfs_panel.search.codes import Columns, make_columns
@@ -163,7 +164,7 @@ class Shard:
         """Score pictures exactly: score, y and x of their best windows, each (n, per_image)."""
         channels, height, width = self.tier.grid
         step = max(1, int(RESCORE_MB * 1e6 / (8 * channels * height * width)))
-        step = min(step, max(1, -(-len(at) // torch.get_num_threads())))  # work for every core
+        step = min(step, max(1, -(-len(at) // cores())))  # work for every core
 
         def score(part: slice) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
             rows = at[part]

@@ -31,7 +31,7 @@ class StreamedTier:
         self.grid = store.spec(layer).grid
         self._spans = spans_within(store, layer, rows)
         self._norm2 = torch.from_numpy(store.norm2(layer, rows)).permute(1, 2, 0).contiguous()
-        check_finite(self._norm2, rows.start, [str(i) for i in store.index.index])
+        check_finite(self._norm2, rows.start, store)
         self.rho = torch.zeros(rows.stop - rows.start)
         share = (rows.stop - rows.start) / max(store.n_images, 1)
         self.words = f"{device_words(device)}, features read from disk, {size_words(store.nbytes(layer) * share)}"

@@ -60,7 +60,7 @@ def spans_within(store: "FeatureStore", layer: str, rows: slice) -> list[slice]:
     return [span for span in cut if span.start < span.stop]
 
 
-def check_finite(norm2: Tensor, first: int, ids: list[str]) -> None:
+def check_finite(norm2: Tensor, first: int, store: "FeatureStore") -> None:
     """Refuse features that are no numbers, by the squared lengths (y, x, n) of their cells.
 
     Raises
@@ -70,7 +70,9 @@ def check_finite(norm2: Tensor, first: int, ids: list[str]) -> None:
     """
     bad = torch.nonzero(~torch.isfinite(norm2).flatten(0, 1).all(0))[:, 0].tolist()
     if bad:
-        names = ", ".join(ids[first + i] for i in bad[:3]) + (f" and {len(bad) - 3} more" if len(bad) > 3 else "")
+        names = ", ".join(store.pictures_index[first + i] for i in bad[:3]) + (
+            f" and {len(bad) - 3} more" if len(bad) > 3 else ""
+        )
         raise StoreError(
             f"The features of {names} are NaN, infinite, or too large to square in float32. Extract them again."
         )

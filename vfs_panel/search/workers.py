@@ -11,20 +11,18 @@ from typing import TypeVar
 
 import torch
 
+from vfs_panel.cores import cores, use_one_core
+
 T = TypeVar("T")
 _lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
-
-
-def _one_thread() -> None:
-    torch.set_num_threads(1)  # of operations started in this thread
 
 
 def _workers() -> ThreadPoolExecutor:
     global _pool  # noqa: PLW0603 - one set of threads per process, however many engines there are
     with _lock:
         if _pool is None:
-            _pool = ThreadPoolExecutor(max(1, torch.get_num_threads()), "vfs-scan", initializer=_one_thread)
+            _pool = ThreadPoolExecutor(cores(), "vfs-scan", initializer=use_one_core)
         return _pool
 
 
