@@ -263,7 +263,7 @@ TABLE: list[tuple[Callable[[Ground], list[str]], str]] = [
     (store_missing, "There is no store"),
     (store_is_something_else, "is no feature store"),
     (store_half_written, "never written"),
-    (store_corrupted, "1 of 8 blocks are bad"),
+    (store_corrupted, "1 problem found"),
     (store_corrupted_in_search, "damaged"),
     (store_of_another_network, "never mixed"),
     (picture_for_another_network, "--weights FILE"),

@@ -7,7 +7,19 @@ from typing import Any
 
 import pytest
 
-from vfs_panel.bench import contestants, extracting, growing, machine, peak, reading, regions, searching, sets, timing
+from vfs_panel.bench import (
+    contestants,
+    extracting,
+    growing,
+    machine,
+    opening,
+    peak,
+    reading,
+    regions,
+    searching,
+    sets,
+    timing,
+)
 from vfs_panel.bench.contestants import Found, Ours
 from vfs_panel.bench.report import Goal, Part, Report, geometric_mean, number
 from vfs_panel.errors import BenchError, QueryError
@@ -148,6 +160,17 @@ def test_a_gpu_that_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ):
         with pytest.raises(QueryError, match=r"cuda.*is not here"):
             measure()
+
+
+def test_opening(tmp_path: Path) -> None:
+    part = opening.measure(400, tmp_path)
+    found = part.figures["opening"]
+    assert found["images"] == 400
+    assert all(found[f"{what}_s"] > 0 for what in ("open", "engine", "first", "next", "index"))
+    assert len(part.goals) == 1
+    assert not list(tmp_path.iterdir()), "the store was left"
+    both = part.with_part(part)
+    assert len(both.tables) == len(both.goals) == 2
 
 
 def test_reading(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vfs_panel.bench.sets import LAYER
+from vfs_panel.cores import cores
 from vfs_panel.errors import BenchError
 from vfs_panel.search.codes import ScanType, codes_bytes, empty_codes, encode, make_columns
 from vfs_panel.search.engine import RegionSearch
@@ -132,8 +133,7 @@ class Flat:
         self._cells = height * width
         self.n_images = store.n_images
         self._index = faiss.IndexShards(channels, True, True)
-        cores = torch.get_num_threads()
-        share = -(-store.n_images // cores)
+        share = -(-store.n_images // cores())
         for first in range(0, store.n_images, share):
             # One search uses one core of FAISS: a shard for each gives it all of them.
             shard = faiss.IndexFlatIP(channels)
@@ -257,7 +257,7 @@ class MemoryRead:
 
     def __init__(self, most: int) -> None:
         self._words = np.ones(max(most // 8, 1024), np.uint64)
-        self._cores = torch.get_num_threads()
+        self._cores = cores()
         self._pool = ThreadPoolExecutor(self._cores, "vfs-read")
 
     def scale(self, nbytes: int) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from vfs_panel.cores import cores
 from vfs_panel.search.devices import free_memory_mb, pick_device
 
 
@@ -25,7 +26,7 @@ def describe(device: str) -> dict[str, Any]:
     chosen = pick_device(device)
     found: dict[str, Any] = {
         "cpu": _cpu_model(),
-        "cores": torch.get_num_threads(),
+        "cores": cores(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "memory_gb": round(_memory_gb(), 1),
         "free_memory_gb": round(free_memory_mb(torch.device("cpu")) / 1e3, 1),

@@ -62,6 +62,13 @@ class Part:
     problems: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
 
+    def with_part(self, other: "Part") -> "Part":
+        """Return both as one."""
+        return Part(
+            self.figures | other.figures, self.tables + other.tables, self.goals + other.goals,
+            self.problems + other.problems, self.left_out + other.left_out,
+        )  # fmt: skip
+
 
 @dataclass(slots=True)
 class Report:

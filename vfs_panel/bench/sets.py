@@ -160,8 +160,18 @@ def _block_rows(recipe: Recipe) -> int:
     return max(1, min(recipe.n_images, int(settings().block_mb * 1e6 * recipe.n_images / recipe.nbytes)))
 
 
-def build(recipe: Recipe, out: Path, progress: Callable[[int, int], None] | None = None) -> FeatureStore:
+def build(
+    recipe: Recipe,
+    out: Path,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    index: pd.DataFrame | None = None,
+) -> FeatureStore:
     """Write a set as a store. One block is in memory at a time.
+
+    Parameters
+    ----------
+    index : of the pictures; by default ids alone.
 
     Raises
     ------
@@ -170,12 +180,11 @@ def build(recipe: Recipe, out: Path, progress: Callable[[int, int], None] | None
     """
     check_space(out.parent, recipe.nbytes)
     source = _Source(recipe, _block_rows(recipe))
-    index = _index(recipe.n_images)
+    index = _index(recipe.n_images) if index is None else index
     with StoreWriter(out, index, _specs(recipe), block_rows=_block_rows(recipe)) as writer:
         for block, rows in enumerate(writer.blocks):
             names = [str(i) for i in index.index[rows]]
-            stored, norm2 = pack(source.features(rows), recipe.dtype, names, LAYER)
-            writer.write_block(block, {LAYER: stored}, {LAYER: norm2})
+            writer.write_block(block, {LAYER: pack(source.features(rows), recipe.dtype, names, LAYER)})
             if progress is not None:
                 progress(block + 1, len(writer.blocks))
         writer.finish()
@@ -201,8 +210,8 @@ def repeated(base: FeatureStore, n_images: int, out: Path) -> FeatureStore:
         for block, span in enumerate(writer.blocks):
             first = block % len(whole) * rows
             if span.stop - span.start < rows:  # the last one: its checksum is that of fewer pictures
-                part = slice(first, first + span.stop - span.start)
-                writer.write_block(block, {LAYER: base.read(LAYER, part)}, {LAYER: base.norm2(LAYER, part)})
+                part = np.arange(first, first + span.stop - span.start)
+                writer.write_block(block, {LAYER: base.packed(LAYER, part)})
                 committed = committed[:block]
                 continue
             for name, dims in (("features", 4), ("norm2", 3)):

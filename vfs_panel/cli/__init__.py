@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vfs_panel import __version__
-from vfs_panel.cli import bench, catalog, extraction, models, search, serving
+from vfs_panel.cli import bench, catalog, extraction, models, search, serving, store
 from vfs_panel.cli.output import note, one_line
 from vfs_panel.errors import StoreError, VFSError
 
@@ -27,6 +27,7 @@ app.command("demo")(serving.demo)
 app.command("models")(models.models)
 app.command("extract")(extraction.extract)
 app.command("verify")(extraction.verify)
+app.add_typer(store.app, name="store")
 app.command("search")(search.search)
 app.add_typer(catalog.app, name="catalog")
 app.command("serve")(serving.serve)
@@ -58,7 +59,7 @@ def run(arguments: list[str]) -> int:
         return 2
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # Click exits where a write inside the command breaks, never else
         # The reader, such as `head`, has what it wanted. What is still buffered must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

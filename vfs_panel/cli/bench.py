@@ -137,10 +137,11 @@ def _search(options: _Options, folder: Path, report: Progress) -> "Part":
 
 
 def _read(options: _Options, folder: Path, report: Progress) -> "Part":
-    from vfs_panel.bench import reading
+    from vfs_panel.bench import opening, reading
 
     chosen = reading.recipes(options.size, options.images)
-    return reading.measure(chosen, folder, device=options.device, progress=report)
+    streamed = reading.measure(chosen, folder, device=options.device, progress=report)
+    return streamed.with_part(opening.measure(opening.pictures(options.size), folder))
 
 
 def _extract(options: _Options, folder: Path, report: Progress) -> "Part":

@@ -133,7 +133,14 @@ class QueryPicture:
         )
 
     def query(
-        self, layer: str, alpha: NDArray[np.uint8], *, weights: str | None = None, strict: bool = True
+        self,
+        layer: str,
+        alpha: NDArray[np.uint8],
+        *,
+        model: str | None = None,
+        weights: str | None = None,
+        strict: bool = True,
+        trust_code: bool = False,
     ) -> "RegionQuery":
         """Return the query for what is painted, uint8 (input_y, input_x).
 
@@ -141,7 +148,7 @@ class QueryPicture:
         ----------
         layer : one of the store's.
         alpha : from `paint_box` or `paint_mask`.
-        weights, strict : how to load the store's network, for a picture that is not in the store.
+        model, weights, strict, trust_code : how to load the store's network, for a picture that is not in the store.
 
         Raises
         ------
@@ -155,32 +162,20 @@ class QueryPicture:
         if self.inside:
             features = self.store.feature(layer, self.image)
             return RegionQuery.from_mask(features, mask, image_id=self.image, spec=spec)
-        return RegionQuery.from_mask(self._extract(spec, weights, strict), mask, spec=spec)
+        return RegionQuery.from_mask(self._extract(spec, model, weights, strict, trust_code), mask, spec=spec)
 
-    def _extract(self, spec: "FeatureSpec", weights: str | None, strict: bool) -> "xr.DataArray":
+    def _extract(
+        self, spec: "FeatureSpec", model: str | None, weights: str | None, strict: bool, trust_code: bool
+    ) -> "xr.DataArray":
         """Return the features of a picture that is not in the store, by the store's own network."""
-        from vfs_panel.models import Extractor, load_network
-        from vfs_panel.models.zoo import BUNDLED
+        from vfs_panel.features.origin import network_of
+        from vfs_panel.models import Extractor
 
         if not spec.weights_sha256:
             raise StoreError(f"{self.store.name} holds features of another program; search for one of its pictures.")
         rgb = read_rgb(self.image)
-        bundled = BUNDLED.get(spec.network) == spec.weights
-        if weights is None and "." in spec.weights and not bundled:
-            # The store knows the file's name only; the published weights would be others.
-            raise StoreError(
-                f"{self.store.name} was made with the weights file {spec.weights}. To search for a picture from "
-                "outside, give that file with --weights FILE."
-            )
-        given = weights or (None if bundled else spec.weights)
-        network = load_network(spec.network, weights=given, strict=strict, preprocessing=spec.preprocessing)
-        if network.weights_sha256 != spec.weights_sha256:
-            made_with = f"{spec.weights} ({spec.weights_sha256[:12]})"
-            raise StoreError(
-                f"{self.store.name} was made by {spec.network} with weights {made_with}, not {network.weights} "
-                f"({network.weights_sha256[:12]}). Give the store's weights with --weights FILE."
-            )
-        with Extractor(network, [spec.layer], device=settings().device) as extractor:
+        network = network_of(self.store, model, weights=weights, strict=strict, trust_code=trust_code)
+        with Extractor(network, [spec.layer], device=settings().device, autocast=spec.autocast) as extractor:
             return extractor.features(rgb, spec.layer)
 
     def _not_found(self) -> str:

@@ -25,7 +25,8 @@ def search(
     layer: Annotated[str | None, typer.Option(help="Layer to search; by default the store's last.")] = None,
     k: Annotated[int, typer.Option("-k", "--k", min=1, help="How many matches.")] = 10,
     unique: Annotated[
-        Literal["domain", "label"] | None, typer.Option(help="Only the best match of each domain, or label.")
+        str | None,
+        typer.Option(help="Only the best match of each domain, label, or value of another column.", metavar="COLUMN"),
     ] = None,
     per_image: Annotated[int, typer.Option(min=1, help="How many matches one picture may give.")] = 1,
     output: Annotated[Literal["table", "json", "csv"], typer.Option("--format", help="What to print.")] = "table",
@@ -36,6 +37,10 @@ def search(
     images: Annotated[
         Path | None, typer.Option(help="Folder of the store's pictures, where they have moved.", metavar="FOLDER")
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="The store's network, for a picture from outside, where its name is not enough."),
+    ] = None,
     weights: Annotated[
         str | None,
         typer.Option(help="State dict of the store's network, for a picture from outside.", metavar="FILE"),
@@ -43,6 +48,7 @@ def search(
     strict: Annotated[
         bool, typer.Option("--strict/--no-strict", help="Whether those weights must fit the network exactly.")
     ] = True,
+    trust_code: Annotated[bool, typer.Option("--trust-code", help="Run code that the network comes with.")] = False,
     where: Annotated[
         list[str] | None,
         typer.Option(
@@ -72,10 +78,10 @@ def search(
         alpha = picture.paint_box(parse_box(box))
     else:
         raise QueryError("Give a region: either --mask FILE, or --box x0,y0,x1,y1.")
-    query = picture.query(searched, alpha, weights=weights, strict=strict)
+    query = picture.query(searched, alpha, model=model, weights=weights, strict=strict, trust_code=trust_code)
     # For one search, reading the store once is all that is needed.
     engine = RegionSearch(opened, searched, device=device, scan="stored", scheduler=scheduler)
-    found = engine.search(query, k=k, unique=unique, per_image=per_image, where=_wanted(where or []))
+    found = engine.search(query, k=k, unique=unique, per_image=per_image, where=wanted(where or []))
     engine.close()
     if output == "table" and out is None:
         _print(found)
@@ -95,14 +101,21 @@ def search(
     note(f"Wrote {len(found['rank'])} matches to {out}.")
 
 
-def _wanted(conditions: list[str]) -> dict[str, list[str]] | None:
-    wanted: dict[str, list[str]] = {}
+def wanted(conditions: list[str]) -> dict[str, list[str]] | None:
+    """Read conditions such as "domain=photo" into {column: values}; None if there are none.
+
+    Raises
+    ------
+    QueryError
+        If one is no condition.
+    """
+    found: dict[str, list[str]] = {}
     for condition in conditions:
         column, equals, value = condition.partition("=")
         if not (column and equals):
             raise QueryError(f"--where is {condition!r}; expected COLUMN=VALUE, such as domain=photo.")
-        wanted.setdefault(column, []).append(value)
-    return wanted or None
+        found.setdefault(column, []).append(value)
+    return found or None
 
 
 def _print(found: "xr.Dataset") -> None:
