@@ -39,3 +39,33 @@ def test_level_and_p_value(engine: RegionSearch) -> None:
     again = chance(engine, engine.query("9", weights))
     assert again is not None
     assert again.level() == found.level()  # the same shape draws the same sample
+
+
+def test_words_count_what_was_drawn_and_no_p_is_nothing(engine: RegionSearch) -> None:
+    weights = np.zeros((6, 6), np.float32)
+    weights[2:4, 2:4] = 1
+    found = chance(engine, engine.query("3", weights))
+    assert found is not None
+    n = len(found.scores)
+    assert found.in_words(2.0).startswith(f"none of {n:,} scores this high, of {found.n_regions:,} random regions")
+    assert f"(p < {1 / (n + 1):.2g})" in found.in_words(2.0)
+    assert found.in_words(float(found.scores[-2])).startswith("2 of ")
+
+
+def test_false_discovery_rates_are_benjamini_and_hochberg_s(engine: RegionSearch) -> None:
+    weights = np.zeros((6, 6), np.float32)
+    weights[2:4, 2:4] = 1
+    query = engine.query("3", weights)
+    found = chance(engine, query)
+    assert found is not None
+    result = found.added_to(engine.search(query, k=5))
+    p, q = found.p_value(result["image_score"].values), result["image_q"].values
+    known = np.isfinite(p)
+    assert np.isnan(q[~known]).all()
+    assert (q[known] >= p[known] - 1e-12).all()
+    order = np.argsort(p[known])
+    raw = p[known][order] * known.sum() / np.arange(1, known.sum() + 1)
+    expected = np.minimum(np.minimum.accumulate(raw[::-1])[::-1], 1)
+    np.testing.assert_allclose(q[known][order], expected)
+    at = dict(zip(result["image"].values, q, strict=True))
+    assert result["q"].values.tolist() == [at[i] for i in result["image_id"].values]

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import false_discovery_control
 
 from vfs_panel.search.engine import RegionSearch
 from vfs_panel.search.query import RegionQuery
@@ -29,10 +31,51 @@ class Chance:
         """Return the score that this share of all (region, picture) pairs stay below."""
         return float(np.quantile(self.scores, share))
 
-    def p_value(self, score: float) -> float:
-        """Return (pairs at least as high + 1) / (pairs + 1), the share of chance with the usual correction."""
-        higher = len(self.scores) - int(np.searchsorted(self.scores, score, side="left"))
-        return (higher + 1) / (len(self.scores) + 1)
+    def higher(self, scores: ArrayLike) -> NDArray[np.intp]:
+        """Count the (region, picture) pairs that score at least as high, for each score."""
+        return len(self.scores) - np.searchsorted(self.scores, np.asarray(scores, np.float32), side="left")
+
+    def p_value(self, scores: ArrayLike) -> NDArray[np.float64]:
+        """Return (pairs at least as high + 1) / (pairs + 1) for each score, NaN for NaN.
+
+        The one is added so that no p is 0 (North et al. 2002, Am. J. Hum. Genet. 71:439).
+        """
+        values = np.asarray(scores, np.float32)
+        return np.where(np.isnan(values), np.nan, (self.higher(values) + 1) / (len(self.scores) + 1))
+
+    def q_value(self, scores: ArrayLike) -> NDArray[np.float64]:
+        """Return the false-discovery rate at which each score would count as found (Benjamini & Hochberg 1995).
+
+        Parameters
+        ----------
+        scores : of all searched pictures; NaN, not searched, stays NaN and counts as no test.
+        """
+        p = np.atleast_1d(self.p_value(scores))
+        q = np.full(p.shape, np.nan)
+        known = np.isfinite(p)
+        if known.any():
+            q[known] = false_discovery_control(p[known])
+        return q
+
+    def in_words(self, score: float) -> str:
+        """Say how often chance does as well, and out of what."""
+        n, higher = len(self.scores), int(self.higher(score))
+        counted, sign = (f"{higher:,}", "") if higher else ("none", "< ")
+        p = max(float(self.p_value(score)), 1 / (n + 1))
+        return (
+            f"{counted} of {n:,} scores this high, of {self.n_regions:,} random regions of this shape at their best "
+            f"places in {self.n_pictures:,} pictures (p {sign}{p:.2g})"
+        )
+
+    def added_to(self, result: xr.Dataset) -> xr.Dataset:
+        """Return a result with p and q of its matches, and q of every picture, and how they were counted."""
+        q = self.q_value(result["image_score"].values)
+        q_of = dict(zip(result["image"].values.tolist(), q.tolist(), strict=True))
+        return result.assign(
+            p=("rank", self.p_value(result["score"].values)),
+            q=("rank", np.array([q_of.get(i, np.nan) for i in result["image_id"].values.tolist()])),
+            image_q=("image", q),
+        ).assign_attrs(chance_pairs=len(self.scores), chance_regions=self.n_regions, chance_pictures=self.n_pictures)
 
 
 def chance(engine: RegionSearch, query: RegionQuery, *, products: float = PRODUCTS, seed: int = 0) -> Chance | None:

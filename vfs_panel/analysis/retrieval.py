@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vfs_panel.analysis.baselines import fit_batch_norm, input_batches, raw_pixels
+from vfs_panel.cores import cores, use_cores, use_one_core
 from vfs_panel.errors import LayerError, QueryError
 from vfs_panel.images.demo import DEMO_NAMES, Places, build_demo, open_places
 from vfs_panel.images.demo.answers import Disc, random_discs, right_matches
@@ -250,12 +251,11 @@ class _Scan:
 
     def all_outcomes(self, task: Task) -> Iterator[dict[str, Outcome]]:
         """Search for a task's discs, in order: a query per core at once, which wastes less than sharing each query."""
-        cores = torch.get_num_threads()
         try:
-            with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            with ThreadPoolExecutor(cores(), initializer=use_one_core) as pool:
                 yield from pool.map(lambda disc: self.outcomes(disc, task.pools(disc)), task.discs)
         finally:
-            torch.set_num_threads(cores)
+            use_cores(cores())
 
     def outcomes(self, disc: Disc, pools: dict[str, Flags]) -> dict[str, Outcome]:
         """Search for a disc and judge the matches within each pool that has pictures."""
