@@ -61,9 +61,17 @@ def test_chance_has_a_line_a_column_and_words(result: xr.Dataset) -> None:
 
 
 @pytest.mark.parametrize("chance", [-0.5, 2.0])
-def test_chance_off_the_axis_is_not_drawn(result: xr.Dataset, chance: float) -> None:
+def test_chance_off_the_axis_has_no_line_but_an_arrow(result: xr.Dataset, chance: float) -> None:
     rows = DomainRows.of(result, width_px=992, with_chance=True)
-    assert len(domains_data(result, {}, rows, chance=chance)["chance"]["left"]) == 0
+    data = domains_data(result, {}, rows, chance=chance)
+    assert len(data["chance"]["left"]) == 0
+    (words,) = data["chance_text"]["text"]
+    assert words.endswith(" →") if chance > 1 else words.startswith("← ")
+    assert f"above {chance:.2f}" in list(data["column"]["text"]), "its column has no heading"
+    left, _ = rows.plot
+    (at,) = data["chance_text"]["col"]
+    assert left <= at
+    assert at + text_width(words, 12) <= rows.columns[0] - text_width("in top 12", 11.5)
 
 
 @pytest.mark.parametrize("chance", [0.12, 0.4, 0.78])

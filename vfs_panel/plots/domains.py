@@ -18,6 +18,7 @@ from vfs_panel.plots.tiles import Region, Tiles, tile_columns, tile_marks
 
 _TOP = 28  # px, of the first row
 _HILL_POINTS = 217
+SHAPES = {"hill": "Hill", "violin": "Violin", "box": "Box"}
 
 
 class _Row(NamedTuple):
@@ -43,16 +44,34 @@ class DomainRows:
     width_px : of the content; the figure is `theme.BLEED_PX` larger on every side.
     names : the domains, a row each, in the order of the dataset; see `DomainRows.of`.
     with_chance : keep room for the line of chance and its column.
+    heading : what the rows are.
+    shape : how scores are drawn: one of `SHAPES`.
     """
 
     width_px: int
     names: tuple[str, ...]
     with_chance: bool = False
+    heading: str = "Domain"
+    shape: str = "hill"
 
     @classmethod
-    def of(cls, result: xr.Dataset, *, width_px: int, with_chance: bool = False) -> "DomainRows":
+    def of(
+        cls,
+        result: xr.Dataset,
+        *,
+        width_px: int,
+        with_chance: bool = False,
+        heading: str = "Domain",
+        shape: str = "hill",
+    ) -> "DomainRows":
         """Lay out the domains of a result."""
-        return cls(width_px=width_px, names=group_names(result, "domain"), with_chance=with_chance)
+        return cls(
+            width_px=width_px,
+            names=group_names(result, "domain"),
+            with_chance=with_chance,
+            heading=heading,
+            shape=shape,
+        )
 
     @property
     def wide(self) -> bool:
@@ -94,6 +113,11 @@ class DomainRows:
     def base(self) -> NDArray[np.int_]:
         """The line that each hill stands on."""
         return _TOP + np.arange(len(self.names)) * self.row.pitch + self.row.base
+
+    @property
+    def line(self) -> NDArray[np.int_]:
+        """The line that each row's matches lie on: a hill's foot, or the middle of a violin or box."""
+        return self.base if self.shape == "hill" else self.base - self.row.base // 2 + 2
 
     @property
     def height_px(self) -> int:
@@ -154,7 +178,8 @@ def _marks(rows: DomainRows, theme: Theme, background: str) -> dict[str, Mark]:
         "gridlines": Mark("segments", {"line_color": theme.grid}),
         "chance": Mark("segments", {"line_color": theme.text2, "line_dash": "3 3"}),
         "hills": Mark("areas", {"fill_alpha": 0.28, "line_width": 1.2}),
-        "middle": Mark("segments", {"line_width": 5}),
+        "whisker": Mark("segments", {"line_width": 1.5}),
+        "middle": Mark("segments", {"line_width": 5 if rows.shape != "box" else 12}),
         "median": Mark("dots", {"size": 7.2, "fill_color": theme.surface, "line_width": 2}),
         "matches": Mark(
             "dots",
@@ -224,17 +249,22 @@ def _axis_columns(rows: DomainRows, result: xr.Dataset, scale: _Scale, chance: f
     bottom = float(rows.base[-1]) if rows.names else float(_TOP)
     marks = ticks(scale.low, scale.high, width_px=scale.right - scale.left)
     at = np.round(scale([value for value, _ in marks]) - 0.5) + 0.5
-    head = [(0.0, 16.0, "Domain"), (float(rows.thumb_left), 16.0, "Best patch")]
+    head = [(0.0, 16.0, rows.heading), (float(rows.thumb_left), 16.0, "Best patch")]
     columns = [(float(rows.columns[0]), 16.0, f"in top {result.sizes['rank']}")]
     columns.append((scale.left - (18.0 if len(at) and at[0] < scale.left + 18 else 8.0), bottom + 16, "score"))
     line, words = uprights([], 0, 0), []
-    if chance is not None and scale.low <= chance <= scale.high:
-        x = float(scale(chance))
-        line = uprights([x], 6, bottom)
-        sentence = f"95 % of random {'regions score ' if rows.wide else ''}below {chance:.2f}"
-        room = text_width(sentence, 12)
-        words = [(x + 6 if x + 6 + room < rows.columns[0] - 60 else x - 6 - room, 16.0, sentence)]
+    if chance is not None:
         columns.append((float(rows.columns[1]), 16.0, f"above {chance:.2f}"))
+        sentence = f"95 % of random {'regions score ' if rows.wide else ''}below {chance:.2f}"
+        if scale.low <= chance <= scale.high:
+            x = float(scale(chance))
+            line = uprights([x], 6, bottom)
+            room = text_width(sentence, 12)
+            words = [(x + 6 if x + 6 + room < rows.columns[0] - 60 else x - 6 - room, 16.0, sentence)]
+        else:  # further than any picture scores: an arrow says where
+            sentence = f"{sentence} →" if chance > scale.high else f"← {sentence}"
+            at_right = max(scale.left, scale.right - text_width(sentence, 12))
+            words = [(float(at_right if chance > scale.high else scale.left), 16.0, sentence)]
     return {
         "gridlines": uprights(at, 26, bottom),
         "chance": line,
@@ -248,25 +278,37 @@ def _axis_columns(rows: DomainRows, result: xr.Dataset, scale: _Scale, chance: f
 def _hill_columns(rows: DomainRows, groups: list[Group], scale: _Scale, colours: list[str]) -> dict[str, Columns]:
     at = np.linspace(scale.low, scale.high, _HILL_POINTS)
     hills = np.array([hill(group.scores, at) for group in groups]).reshape(len(groups), len(at))
-    heights = hills / (hills.max() or 1.0) * (rows.row.base - 4)
-    x = scale(at)
+    tallest = hills.max() or 1.0
+    x, line = scale(at), rows.line.astype(float)
     ring = np.concatenate([x, x[::-1]])
-    base = rows.base.astype(float)
     some = [i for i, group in enumerate(groups) if len(group.scores)]
-    quarters = np.array([np.percentile(groups[i].scores, [25, 50, 75]) for i in some]).reshape(-1, 3)
-    middle = scale(quarters)
+    share = np.array([np.percentile(groups[i].scores, [5, 25, 50, 75, 95]) for i in some]).reshape(-1, 5)
+    middle = scale(share)
+    ys = []
+    for y, own in zip(line, hills, strict=True):
+        if rows.shape == "hill":
+            up, down = own / tallest * (rows.row.base - 4), np.zeros(len(x))
+        else:
+            up = down = own / tallest * (rows.row.base - 4) / 2 * (rows.shape == "violin")
+        ys.append([[np.concatenate([y - up, (y + down)[::-1]])]])
+    boxed = rows.shape == "box"
     return {
         "hills": {
-            "xs": [[[ring]]] * len(groups),
-            "ys": [[[np.concatenate([y - h, np.full(len(x), y)])]] for y, h in zip(base, heights, strict=True)],
-            "fill_color": colours,
-            "line_color": colours,
+            "xs": [[[ring]]] * len(groups) if not boxed else [],
+            "ys": ys if not boxed else [],
+            "fill_color": colours if not boxed else [],
+            "line_color": colours if not boxed else [],
+        },
+        "whisker": {
+            "left": middle[:, 0] if boxed else [], "top": line[some] if boxed else [],
+            "right": middle[:, 4] if boxed else [], "bottom": line[some] if boxed else [],
+            "line_color": [colours[i] for i in some] if boxed else [],
         },
         "middle": {
-            "left": middle[:, 0], "top": base[some], "right": middle[:, 2], "bottom": base[some],
+            "left": middle[:, 1], "top": line[some], "right": middle[:, 3], "bottom": line[some],
             "line_color": [colours[i] for i in some],
         },
-        "median": {"col": middle[:, 1], "row": base[some], "line_color": [colours[i] for i in some]},
+        "median": {"col": middle[:, 2], "row": line[some], "line_color": [colours[i] for i in some]},
     }  # fmt: skip
 
 
@@ -274,7 +316,7 @@ def _match_columns(rows: DomainRows, groups: list[Group], scale: _Scale, result:
     row_of = {int(rank): i for i, group in enumerate(groups) for rank in group.ranks}
     ranks = np.array(sorted(row_of), int)[::-1]  # the best is drawn last, on top
     scores = result["score"].values[ranks]
-    base = rows.base.astype(float)
+    base = rows.line.astype(float)
     some = [i for i, group in enumerate(groups) if len(group.scores)]
     best = np.array([groups[i].scores[0] for i in some])
     best_x, words = scale(best), [score_text(score) for score in best]

@@ -1,8 +1,8 @@
 """Live: new data for a figure that is on the screen, without drawing it again."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from threading import Lock
 from typing import Any
@@ -18,6 +18,10 @@ Hold = Callable[[Any], AbstractContextManager[Any]]
 # Writes that wait for their document's next turn. Shared by all figures, so that a document takes one turn for all.
 _waiting: "WeakKeyDictionary[Any, dict[tuple[Live, str, Any], Hold]]" = WeakKeyDictionary()
 _lock = Lock()
+# Documents in whose turn we are: what is sent to their figures is written at once.
+_turns: "WeakSet[Any]" = WeakSet()
+
+IN_TEXT = 64  # numbers; shorter columns travel in the message itself, longer ones as two messages of their own
 
 
 class Live:
@@ -52,7 +56,8 @@ class Live:
         """Show new columns, by name of the mark; marks that are not named or did not change stay as they are.
 
         It may be called from any thread and in any callback. On a server the columns are written at the document's
-        next turn, when it may be changed; of what is sent until then only the newest is written.
+        next turn, when it may be changed; of what is sent until then only the newest is written. Within `turn_of` they
+        are written at once.
         """
         changed = [name for name in columns if not _same(columns[name], self._columns.get(name))]
         self._columns.update(columns)
@@ -60,7 +65,7 @@ class Live:
         for name in changed:
             for plot in list(self._plots[name]):
                 document = plot.document
-                if document is None or document.session_context is None:
+                if document is None or document.session_context is None or document in _turns:
                     here.append((self, name, plot))
                     continue
                 with _lock:
@@ -71,6 +76,19 @@ class Live:
         _write(here)
 
 
+@contextmanager
+def turn_of(document: Any) -> Iterator[None]:
+    """Say that the document may be changed now, in this thread, by all figures it shows: no further turn is needed.
+
+    Whoever holds the document's changes back meanwhile, as by `panel.io.hold`, sends those of all figures at once.
+    """
+    _turns.add(document)
+    try:
+        yield
+    finally:
+        _turns.discard(document)
+
+
 def _attach(owner: "ref[Live]", plot: Any, element: Any) -> None:
     """Remember a drawn mark, and bring it up to date; HoloViews calls this when it draws."""
     live = owner()
@@ -78,7 +96,7 @@ def _attach(owner: "ref[Live]", plot: Any, element: Any) -> None:
         return
     live._plots[element.label].add(plot)
     if element.label in live._columns:
-        plot.handles["cds"].data = dict(live._columns[element.label])
+        plot.handles["cds"].data = _in_text(live._columns[element.label])
 
 
 def _flush(document: Any) -> None:
@@ -91,10 +109,18 @@ def _flush(document: Any) -> None:
 def _write(marks: Iterable[tuple[Live, str, Any]]) -> None:
     figures = {}
     for live, name, plot in marks:
-        plot.handles["cds"].data = dict(live._columns[name])
+        plot.handles["cds"].data = _in_text(live._columns[name])
         figures[id(plot.root)] = plot
     for plot in figures.values():
         plot.push()  # a notebook's comm needs to be told; on a server this does nothing
+
+
+def _in_text(columns: Columns) -> Columns:
+    """Turn short arrays into lists: Bokeh sends each array apart, which takes longer than to write out its numbers."""
+    return {
+        name: column.tolist() if isinstance(column, np.ndarray) and column.size <= IN_TEXT else column
+        for name, column in columns.items()
+    }
 
 
 def _same(new: Columns, old: Columns | None) -> bool:

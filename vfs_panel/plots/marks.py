@@ -12,7 +12,7 @@ from bokeh.core.properties import value
 from bokeh.models import Glyph
 from numpy.typing import ArrayLike
 
-from vfs_panel.plots.patches import Patches
+from vfs_panel.plots.patches import CellImages, Patches
 from vfs_panel.plots.theme import FONT, Theme, bare_figure
 
 Columns = dict[str, Any]
@@ -21,7 +21,7 @@ Columns = dict[str, Any]
 Areas are multi-polygons: each of `xs` and `ys` is [[outer line]].
 """
 
-Kind = Literal["rectangles", "texts", "dots", "paths", "areas", "segments", "patches"]
+Kind = Literal["rectangles", "texts", "dots", "paths", "areas", "segments", "patches", "images"]
 
 _KDIMS: dict[Kind, tuple[str, ...]] = {
     "rectangles": ("left", "top", "right", "bottom"),
@@ -31,6 +31,7 @@ _KDIMS: dict[Kind, tuple[str, ...]] = {
     "areas": ("xs", "ys"),
     "segments": ("left", "top", "right", "bottom"),
     "patches": ("col", "row"),
+    "images": ("col", "row"),
 }
 _ELEMENTS = {
     "rectangles": hv.Rectangles,
@@ -40,6 +41,7 @@ _ELEMENTS = {
     "areas": hv.Polygons,
     "segments": hv.Segments,
     "patches": Patches,
+    "images": CellImages,
 }
 _DESCENT = 0.22  # of the font size; 0.21 in Arial, 0.25 in Segoe UI
 STYLE_COLUMNS = ("fill_color", "fill_alpha", "line_color", "text_color")
@@ -136,11 +138,14 @@ def _element(name: str, mark: Mark, columns: Columns) -> Any:
         lines = rows if mark.kind == "paths" else ((xs[0][0], ys[0][0]) for xs, ys in rows)
         data: Any = [dict(zip(kdims, line, strict=True)) for line in lines]
         vdims = []
+    elif mark.kind == "images":  # HoloViews takes no column of arrays; the hook gives them to the glyph
+        data, vdims = ([], []), []
     else:
         data = tuple(columns[column] for column in kdims + vdims)
     options = {
         **mark.style,
         "apply_ranges": False,
+        "normalize": False,
         "default_tools": [],
         "hooks": [partial(_bind, mark=mark, columns=columns)],
     }

@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from vfs_panel.plots.likeness import heat_columns
 from vfs_panel.plots.marks import Columns, Mark, overlay, text, texts, tooltip
 from vfs_panel.plots.text import fit, plain, score_text, text_width
 from vfs_panel.plots.theme import LIGHT, Theme, domain_colours
@@ -95,6 +96,7 @@ def matches(
     theme: Theme = LIGHT,
     background: str | None = None,
     selected: int | None = None,
+    similar: xr.DataArray | None = None,
 ) -> hv.Overlay:
     """Draw the matches of a search: patches by rank with the matched cells lit, all in one figure.
 
@@ -106,6 +108,7 @@ def matches(
     theme : light or dark.
     background : what is behind the figure; the theme's page colour by default.
     selected : rank of the match to mark, from 1.
+    similar : shown as heat over the cells, (rank, y, x) from `analysis.similarity.by_match`; None for none.
 
     Returns
     -------
@@ -113,7 +116,7 @@ def matches(
     """
     return overlay(
         _marks(grid, theme, background or theme.bg),
-        matches_data(result, urls, grid, theme=theme, selected=selected),
+        matches_data(result, urls, grid, theme=theme, selected=selected, similar=similar),
         width_px=grid.width_px,
         height_px=grid.height_px,
     )
@@ -123,9 +126,13 @@ def _marks(grid: MatchGrid, theme: Theme, background: str) -> dict[str, Mark]:
     score_px, label_px = _sizes(grid)
     place = {"fill_alpha": 0, "line_color": theme.line2, "line_alpha": 0.6, "line_dash": "4 3"}
     frame = {"fill_alpha": 0, "line_color": theme.text, "line_width": 2}
+    pictures = tile_marks(grid.tile, theme, background=background)
+    under = {name: pictures.pop(name) for name in ("patches", "veil")}
     return {
         "places": Mark("rectangles", place),
-        **tile_marks(grid.tile, theme, background=background),
+        **under,
+        "heat": Mark("images"),
+        **pictures,
         "rank": text(12, color=theme.text3),
         "score": text(score_px, bold=grid.caption == "card", color=theme.text),
         "label": text(label_px, align="right", color=theme.text),
@@ -156,6 +163,7 @@ def matches_data(
     *,
     theme: Theme = LIGHT,
     selected: int | None = None,
+    similar: xr.DataArray | None = None,
 ) -> dict[str, Columns]:
     """Return the columns of the marks of `matches`, for `Live.send`; parameters as there."""
     places = grid.tiles()
@@ -179,6 +187,7 @@ def matches_data(
         "places": free.boxes(grow_px=-0.5),
         **tile_columns(tiles, rows["y"].values, rows["x"].values, region, theme, about=about),
         **words,
+        "heat": heat_columns(tiles, ranks, ids, similar),
         "dot": _dots(grid, tiles, [colours.get(d, theme.other) for d in domains]),
         "selected": tiles.take(chosen).boxes(grow_px=3),
         "hit": {
@@ -188,6 +197,15 @@ def matches_data(
             "image_id": ids,
         },
     }
+
+
+def similar_data(result: xr.Dataset | None, grid: MatchGrid, similar: xr.DataArray | None) -> Columns:
+    """Return the columns of the mark "heat" of `matches` alone; parameters as there."""
+    if result is None:
+        return heat_columns(grid.tiles(), [], [], None)
+    shown = result[["image_id"]].isel(rank=slice(grid.places))
+    tiles = grid.tiles().take(slice(shown.sizes["rank"]))
+    return heat_columns(tiles, shown["rank"].values, shown["image_id"].values.tolist(), similar)
 
 
 _RANK = ("score", "image_id", "y", "x", "label", "domain")

@@ -1,4 +1,4 @@
-"""Patches: a HoloViews element of pictures, all drawn by one image_url glyph of Bokeh."""
+"""Patches and CellImages: HoloViews elements of many pictures, each drawn by one glyph of Bokeh."""
 
 from typing import Any
 
@@ -42,6 +42,30 @@ class PatchesPlot(ElementPlot):
         return data, {"x": x, "y": y, "url": "url", "anchor": "top_left", **style}, {}
 
 
+class CellImages(hv.Points):
+    """Small pictures of one pixel a cell, enlarged with sharp edges; made to be filled by `Live` or a hook.
+
+    The figure's data has, of each, its top left corner `col` and `row`, its size `dw` and `dh`, and `image`, uint32
+    RGBA of shape (y, x). Nothing has to be decoded, so they are on the screen at once, unlike `Patches`.
+    """
+
+    group = "CellImages"
+
+
+class CellImagesPlot(ElementPlot):
+    """Draws `CellImages` with the `image_rgba` glyph."""
+
+    _plot_methods = {"single": "image_rgba"}  # noqa: RUF012 (HoloViews' way)
+    _nonvectorized_styles = [*base_properties, "global_alpha"]  # noqa: RUF012
+    style_opts = [*base_properties, "global_alpha"]  # noqa: RUF012
+    selection_display = None
+
+    def get_data(self, element: CellImages, ranges: Any, style: dict[str, Any]) -> tuple[Any, Any, Any]:
+        """Return empty columns, the glyph's fields and its style, as HoloViews asks of every plot."""
+        fields = {"x": "col", "y": "row", "dw": "dw", "dh": "dh", "image": "image"}
+        return {name: [] for name in fields.values()}, {**fields, **style}, {}
+
+
 if Store.current_backend not in Store.loaded_backends():
     Store.set_current_backend("bokeh")
-Store.register({Patches: PatchesPlot}, "bokeh")
+Store.register({Patches: PatchesPlot, CellImages: CellImagesPlot}, "bokeh")

@@ -16,6 +16,7 @@ def layer_view(
     frame: NDArray[np.uint8],
     mask: ArrayLike,
     *,
+    excluded: ArrayLike | None = None,
     size_px: int = 120,
     theme: Theme = LIGHT,
     background: str | None = None,
@@ -26,6 +27,7 @@ def layer_view(
     ----------
     frame : uint8, shape (input_y, input_x, 3): the picture as the network sees it.
     mask : shape (y, x): weights in [0, 1] on the layer's grid; all 0 before anything is painted.
+    excluded : as `mask`: cells to stay away from, dark with a dashed outline.
     size_px : longer side of the content, CSS pixels; the figure is `theme.BLEED_PX` larger on every side.
     theme : light or dark.
     background : what is behind the figure; the theme's surface by default.
@@ -35,6 +37,8 @@ def layer_view(
     marks = {
         "picture": Mark("patches", {"w": width, "h": height}),
         "cells": Mark("rectangles", {"fill_color": theme.query, "line_alpha": 0}),
+        "away": Mark("rectangles", {"fill_color": "#101317", "line_alpha": 0}),
+        "away_ring": Mark("paths", {"color": "#FFFFFF", "line_width": 1.5, "line_dash": "3 2"}),
         "grid": Mark("segments", {"line_color": "#FFFFFF", "line_alpha": 0.45, "line_width": 0.5}),
         "ring": Mark(
             "paths", {"color": theme.outline_query, "line_width": 1.5, "line_cap": "square", "line_join": "miter"}
@@ -44,18 +48,23 @@ def layer_view(
     columns = {
         "picture": {"col": [0], "row": [0], "url": [data_url(grey(frame), max_side_px=2 * size_px)]},
         "corners": tile.boxes(grow_px=2),
-        **layer_view_data(mask, size_px=(width, height)),
+        **layer_view_data(mask, excluded=excluded, size_px=(width, height)),
     }
     return overlay(marks, columns, width_px=width, height_px=height)
 
 
-def layer_view_data(mask: ArrayLike, *, size_px: tuple[int, int] = (120, 120)) -> dict[str, Columns]:
+def layer_view_data(
+    mask: ArrayLike, *, excluded: ArrayLike | None = None, size_px: tuple[int, int] = (120, 120)
+) -> dict[str, Columns]:
     """Return the columns of `layer_view` that change with the mask, for `Live.send`; `size_px` is (width, height)."""
     weights = np.asarray(mask, np.float32)
     tile = Tiles(np.zeros(1, int), np.zeros(1, int), *size_px)
     region = Region(weights, (weights.shape[0], weights.shape[1]))
     empty: Columns = {"xs": [], "ys": []}
+    away = Region(np.zeros_like(weights) if excluded is None else np.asarray(excluded, np.float32), region.grid)
     return {
+        "away": cells(tile, Region(away.mask * np.float32(0.75), away.grid)),
+        "away_ring": rings(tile, [0], [0], away, inset_px=0.75) if lit_cells(away.mask).any() else empty,
         "cells": cells(tile, region),
         "grid": _grid_segments(region.grid, size_px),
         "ring": rings(tile, [0], [0], region, inset_px=0.75) if lit_cells(weights).any() else empty,

@@ -73,6 +73,10 @@ class RangeRows:
         return (row, int(found[0])) if len(found) and below < self.tile_px + 38 else None
 
 
+WHOLE = 3.0
+"""Wider than any scores lie apart: such a range stands for all of them."""
+
+
 def in_range(result: xr.Dataset, low: float, high: float, *, by: By | None) -> list[Group]:
     """Return the pictures whose best score is in [low, high], best first, for each row of the histograms."""
     groups = []
@@ -149,13 +153,14 @@ def ranges_data(
         "url": [urls.get(i, "") for i in ids],
         "rank": [0] * len(ids), "score": values, "label": labels, "domain": domains, "image_id": ids,
     }  # fmt: skip
+    where = "in the range" if chosen[1] - chosen[0] < WHOLE else "searched"
     words = [score_text(value) for value in values]
     places = zip(tiles.left.tolist(), (tiles.top + tiles.height + 13).tolist(), words, strict=True)
     return {
         **tile_columns(
             tiles, result["image_y"].values[at], result["image_x"].values[at], Region.of(result), theme, about=about
         ),
-        **_heading_columns(rows, groups, row_colours(groups, by, theme)),
+        **_heading_columns(rows, groups, row_colours(groups, by, theme), where),
         "score": texts(places, 12),
         "hit": {
             **tiles.boxes(grow_px=1),
@@ -166,18 +171,18 @@ def ranges_data(
     }
 
 
-def _heading_columns(rows: RangeRows, groups: list[Group], colours: list[str]) -> dict[str, Columns]:
+def _heading_columns(rows: RangeRows, groups: list[Group], colours: list[str], where: str) -> dict[str, Columns]:
     names, notes, links, lines = [], [], [], []
     for top, group in zip(rows.tops(), groups, strict=True):
         found, room = len(group.pictures), rows.width_px - 14
         link = f"Show all {found:,}" if found > rows.columns else ""
         link_px = text_width(link, 12)
-        note = f"{found:,} in the range, the {rows.columns} highest" if link else f"{found:,} in the range"
+        note = f"{found:,} {where}, the {rows.columns} highest" if link else f"{found:,} {where}"
         note_px = text_width(note, 12)
         name = fit(plain(group.name), max(room - note_px - link_px - 24, 60), 13, bold=True)
         end = 14 + text_width(name, 13, bold=True)
         if end + 6 + note_px + link_px + 12 > rows.width_px:
-            note = f"{found:,} in the range"
+            note = f"{found:,} {where}"
         names.append((14.0, top + 13.0, name))
         notes.append((end + 6, top + 13.0, note))
         links.append((float(rows.width_px), top + 13.0, link))

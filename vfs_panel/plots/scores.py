@@ -146,8 +146,13 @@ def scores(
         scores_data(result, rows, theme=theme, chosen=chosen, chance=chance),
         width_px=rows.width_px,
         height_px=rows.height_px,
-        hooks=[undress, partial(_add_selection, theme=theme)],
+        **select_range(theme),
     )
+
+
+def select_range(theme: Theme) -> dict[str, Any]:
+    """Return the options of a figure in which a range can be dragged over, as hv.streams.BoundsX tells it."""
+    return {"hooks": [undress, partial(_add_selection, theme=theme)]}
 
 
 def _add_selection(plot: Any, _element: Any, *, theme: Theme) -> None:

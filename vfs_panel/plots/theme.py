@@ -139,6 +139,7 @@ def bare_figure(width_px: float, height_px: float) -> dict[str, Any]:
         "show_legend": False,
         "shared_axes": False,
         "padding": 0,
+        "normalize": False,
         "border": 0,
         "hooks": [undress],
     }
