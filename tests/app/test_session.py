@@ -92,12 +92,12 @@ def test_another_layer_keeps_the_drawing(session: Session) -> None:
 def test_filters_that_leave_nothing_offer_to_be_cleared(session: Session) -> None:
     session.add(MARK)
     session.search_now()
-    session.set_matches(domain="sketch", label="cat")
+    session.set_matches(filters={"domain": "sketch", "label": "cat"})
     session.search_now()
     assert set(session.state.result["domain"].values) == {"sketch"}
     session.open_picture("photo/cat/0.png")
     session.add(MARK)
-    session.set_matches(domain="nowhere")
+    session.set_matches(filters={"domain": "nowhere"})
     session.search_now()
     assert session.state.status.action == "Clear filters"
 
@@ -260,3 +260,64 @@ def test_a_long_search_stops_for_a_newer_drawing(from_disk: Session, monkeypatch
     assert stopped == [True]
     assert len(began) == 2
     assert session.state.status.lead == "Exact."
+
+
+def test_what_is_excluded_lowers_those_who_hold_it(session: Session) -> None:
+    session.add(MARK)
+    session.search_now()
+    plain = session.state.result["image_score"].values
+    session.add(Stroke(((60.0, 60.0), (70.0, 60.0)), 8.0, "exclude"))
+    session.search_now()
+    less = session.state.result["image_score"].values
+    known = np.isfinite(plain)
+    assert (less[known] <= plain[known] + 1e-5).all()
+    assert (less[known] < plain[known] - 1e-3).any()
+    assert float(session.state.excluded.max()) > 0
+
+
+def test_only_excluding_searches_nothing_and_says_so(session: Session) -> None:
+    session.add(Stroke(((60.0, 60.0),), 8.0, "exclude"))
+    session.search_now()
+    assert session.state.status.text == "Everything painted is excluded. Include at least one cell."
+    assert session.state.result is None
+
+
+def test_parts_keep_their_places_or_are_found_each(session: Session) -> None:
+    session.add(Stroke(((20.0, 20.0),), 5.0), Stroke(((66.0, 66.0),), 5.0))
+    session.search_now()
+    together = session.state.result
+    session.set_apart(True)
+    session.search_now()
+    apart = session.state.result
+    assert together["mask"].size > apart["mask"].size
+    known = np.isfinite(together["image_score"].values)
+    assert apart["image_score"].values[known].mean() > together["image_score"].values[known].mean()
+
+
+def test_a_mask_file_is_one_step(session: Session) -> None:
+    cover = np.zeros((32, 32), np.uint8)
+    cover[8:16, 8:16] = cover[20:28, 20:28] = 255
+    buffer = io.BytesIO()
+    Image.fromarray(cover).save(buffer, "PNG")
+    session.add_mask(buffer.getvalue(), "mask.png")
+    session.search_now()
+    assert session.state.result is not None
+    assert len(session.state.strokes) == 2
+    session.undo()
+    assert session.state.strokes == ()
+    session.add_mask(b"nothing", "mask.png")
+    assert "mask.png is no mask" in session.state.status.text
+
+
+def test_a_huge_picture_is_scaled_and_a_bomb_refused(session: Session) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (10_000, 10_000), "red").save(buffer, "JPEG", quality=30)
+    session.upload(buffer.getvalue(), "huge.jpg")
+    assert max(session.state.upload.rgb.shape) <= 1024
+    bomb = io.BytesIO()
+    Image.new("1", (40_000, 40_000)).save(bomb, "PNG")
+    assert len(bomb.getvalue()) < 1e6
+    session.upload(bomb.getvalue(), "bomb.png")
+    assert session.state.upload_error == "bomb.png"
+    assert "1600" in session.state.upload_reason.replace(",", "") or "million" in session.state.upload_reason
+    assert session.state.upload.name == "huge.jpg"

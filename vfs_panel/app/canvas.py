@@ -1,5 +1,6 @@
 """Canvas: the picture to paint on as a HoloViews figure whose freehand-draw stream tells Python during the stroke."""
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 import panel as pn
+from bokeh.io import curdoc
 from bokeh.models import ColumnDataSource, CustomJS
 from holoviews import streams
 from numpy.typing import NDArray
@@ -20,21 +22,44 @@ from vfs_panel.plots.query import cell_lines, outside_frame
 from vfs_panel.plots.theme import bare_figure
 
 Point = tuple[float, float]
-LIVE_MS = 50
-"""Time between two messages of a stroke under the pen."""
+LIVE_MS, LONGEST_MS = 30, 400
+"""Least time between two messages of a stroke under the pen, and most time that one waits for the last one's answer."""
 
 _INK = "#E8590C"
 _ERASER = "#FFFFFF"
+_EXCLUDED = "#101317"
 
-# Bokeh's tool tells Python only at the end of a stroke. This sends the same data during it, throttled.
+# Bokeh's tool tells Python only at the end of a stroke. This sends the same data during it, at most two messages ahead
+# of the results, so that a busy server gets as many as it can follow. What was held back goes when its time has come.
 _ON_PAN = """
-const now = performance.now()
-if (now - (cds._vfs_at ?? 0) < every_ms) return
-cds._vfs_at = now
-cds.setv({data: cds.data}, {check_eq: false})
+cds._vfs_ahead ??= []
+cds._vfs_wait = () => {
+  const least = cds._vfs_ahead.length < 2 ? every_ms : longest_ms
+  return (cds._vfs_at ?? -Infinity) + least - performance.now()
+}
+cds._vfs_send = () => {
+  clearTimeout(cds._vfs_timer)
+  cds._vfs_timer = 0
+  cds._vfs_at = performance.now()
+  cds._vfs_ahead.push(cds.data.xs[0]?.length ?? 0)
+  cds.setv({data: cds.data}, {check_eq: false})
+}
+const wait = cds._vfs_wait()
+if (wait <= 0) cds._vfs_send()
+else if (!cds._vfs_timer) cds._vfs_timer = setTimeout(cds._vfs_send, wait)
+"""
+_ON_ANSWER = """
+cds._vfs_ahead = (cds._vfs_ahead ?? []).filter(points => points > answers.data.points[0])
+if (cds._vfs_timer) {
+  clearTimeout(cds._vfs_timer)
+  cds._vfs_timer = setTimeout(cds._vfs_send, cds._vfs_wait())
+}
 """
 # The last points, and only then the word that the stroke is over: both go the same way, so the order holds.
 _ON_PAN_END = """
+clearTimeout(cds._vfs_timer)
+cds._vfs_timer = 0
+cds._vfs_ahead = []
 setTimeout(() => {
   const {xs, ys} = cds.data
   if (xs.length) cds._vfs_done = [xs[0][0], ys[0][0]].join()
@@ -58,21 +83,27 @@ class Canvas:
 
     Parameters
     ----------
-    on_draw : gets the points of the stroke under the pen, in canvas pixels, about every `LIVE_MS`.
+    on_draw : gets the points of the stroke under the pen, in canvas pixels, as often as they are answered.
     on_commit : gets the points of a finished stroke; one point for a tap.
+
+    Attributes
+    ----------
+    on_figure : told the id of Bokeh's figure, once it is drawn, by which the browser finds it.
     """
 
     def __init__(self, on_draw: Callable[[list[Point]], None], on_commit: Callable[[list[Point]], None]) -> None:
         self._on_draw, self._on_commit = on_draw, on_commit
+        self.on_figure: Callable[[str], None] = lambda _: None
         self._ended: list[Point] = []
         self._live: Live | None = None
         self._handles: list[tuple[Any, Any]] = []
+        self._answers: list[Any] = []
         self._stroke = (16.0, "include")
         self._stream: streams.FreehandDraw | None = None
 
     def figure(self, size_px: int, columns: dict[str, Columns]) -> hv.Overlay:
         """Make the figure anew, for another size; `columns` are those of `canvas_columns`."""
-        self._handles = []
+        self._handles, self._answers = [], []
         live = Live(overlay(_marks(size_px), columns, width_px=size_px, height_px=size_px), hold=pn.io.hold)
         path = hv.Path([], ["canvas_x", "canvas_y"]).opts(
             color=_INK, alpha=INK_ALPHA, line_width=32, apply_ranges=False, hooks=[self._hook], default_tools=[]
@@ -97,6 +128,11 @@ class Canvas:
             for glyph, _inked in self._handles:
                 self._style(glyph)
 
+    def answer(self, points: int) -> None:
+        """Tell the browser that its stroke was followed up to so many points, so that it sends more."""
+        for answers in self._answers:
+            answers.data = {"n": [answers.data["n"][0] + 1], "points": [points]}
+
     def ink(self, url: str) -> None:
         """Show the ink of all strokes, and take the finished stroke away."""
         # Nothing is no picture at all: an earlier ink that the browser decodes late would come back over an empty one.
@@ -110,8 +146,8 @@ class Canvas:
         width, mode = self._stroke
         glyph.update(
             line_width=width,
-            line_color=_INK if mode == "include" else _ERASER,
-            line_alpha=INK_ALPHA if mode == "include" else 0.35,
+            line_color={"include": _INK, "exclude": _EXCLUDED}.get(mode, _ERASER),
+            line_alpha=INK_ALPHA if mode != "erase" else 0.35,
         )
 
     def _hook(self, plot: Any, _element: Any) -> None:
@@ -124,14 +160,19 @@ class Canvas:
         pen = ColumnDataSource(data={"ended": [0], "x": [np.nan], "y": [np.nan]}, name="pen")
         glyph.update(line_cap="round", line_join="round")
         self._style(glyph)
-        figure.js_on_event("pan", CustomJS(args={"cds": cds, "every_ms": LIVE_MS}, code=_ON_PAN))
+        args = {"cds": cds, "every_ms": LIVE_MS, "longest_ms": LONGEST_MS}
+        figure.js_on_event("pan", CustomJS(args=args, code=_ON_PAN))
         figure.js_on_event("panend", CustomJS(args={"cds": cds, "pen": pen}, code=_ON_PAN_END))
         figure.js_on_event("tap", CustomJS(args={"pen": pen}, code=_ON_TAP))
         pen.on_change("data", partial(self._pen_up, cds=cds))
         inked = ColumnDataSource(data={"n": [0]})
         inked.js_on_change("data", CustomJS(args={"cds": cds}, code=_ON_INKED))
-        figure.tags = [inked]  # keeps it in the document
+        answers = ColumnDataSource(data={"n": [0], "points": [0]})
+        answers.js_on_change("data", CustomJS(args={**args, "answers": answers}, code=_ON_ANSWER))
+        figure.tags = [inked, answers]  # keeps them in the document
+        self._answers.append(answers)
         self._handles.append((glyph, inked))
+        self.on_figure(figure.id)
 
     def _drawn(self, data: dict[str, Any] | None = None, **_: Any) -> None:
         points = _points(data)
@@ -146,7 +187,24 @@ class Canvas:
         points = [(x, y)] if tapped else _points(cds.data)
         if points:
             self._ended = points
-            self._on_commit(points)
+            _after_message(partial(self._on_commit, points))
+
+
+def _after_message(act: Callable[[], None]) -> None:
+    """Act once the message that is handled now is done with, in a notebook; at once on a server.
+
+    What changes while Bokeh handles a notebook's message is not sent to the page.
+    """
+    document = curdoc()
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        act()
+        return
+    if document is not None and document.session_context is not None:
+        act()
+    else:
+        loop.call_soon(act)
 
 
 def _points(data: dict[str, Any] | None) -> list[Point]:

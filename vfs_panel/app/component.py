@@ -21,9 +21,9 @@ def web_text(name: str) -> str:
     return (WEB / name).read_text("utf-8")
 
 
-def script(name: str) -> str:
+def script(*names: str) -> str:
     """Return a part's module: the helpers that all parts share, then its own code."""
-    return web_text("common.js") + web_text(f"{name}.js")
+    return "".join(web_text(f"{name}.js") for name in ("common", *names))
 
 
 class Part(JSComponent):
@@ -58,75 +58,3 @@ class Part(JSComponent):
                 logger.exception("Message %r of %s failed", msg["do"], type(self).__name__)
                 if self.on_trouble is not None:
                     self.on_trouble("That did not work. The log of the server says why; your drawing is kept.")
-
-
-class Header(Part):
-    """Name, dataset, network, layer, tier, theme and help."""
-
-    _esm = script("header")
-
-
-class QueryTop(Part):
-    """Heading, upload, filters, gallery and tools of the query column."""
-
-    _esm = script("query")
-
-
-class CanvasOver(Part):
-    """What lies over the canvas: the brush's ring and a hint; and the keys of the whole page."""
-
-    _esm = script("over")
-
-
-class CanvasUnder(Part):
-    """The grid's switch and the box by numbers."""
-
-    _esm = script("under")
-
-
-class CellWords(Part):
-    """What the layer sees, in words."""
-
-    _esm = script("cells")
-
-
-class MatchesHead(Part):
-    """Heading of the matches and their choices; reports the width of its column."""
-
-    _esm = script("matches")
-
-
-class SelectedBar(Part):
-    """What can be done with the selected match; and the matches as a list for screen readers."""
-
-    _esm = script("selected")
-
-
-class Tabs(Part):
-    """Names of the tabs, and their enlarging."""
-
-    _esm = script("tabs")
-
-
-class ScoreTools(Part):
-    """Grouping and range of the score histograms."""
-
-    _esm = script("scoretools")
-
-
-class FirstSteps(Part):
-    """The tour and the examples, before anything is painted."""
-
-    _esm = script("firststeps")
-
-
-class ProblemPanel(Part):
-    """What went wrong, and what to do."""
-
-    _esm = script("problem")
-
-
-class StatusLine(Part):
-    """The status line, read out by screen readers."""
-
-    _esm = script("status")

@@ -1,22 +1,31 @@
 """Explorer: the whole page, for a browser tab and for a notebook cell alike."""
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
 
 import panel as pn
 
-from vfs_panel.app.component import Part, web_text
-from vfs_panel.app.matchesview import MatchesView
-from vfs_panel.app.queryview import QueryView
+from vfs_panel.app import links
+from vfs_panel.app.component import Part
+from vfs_panel.app.live import live_store
+from vfs_panel.app.panes import box
+from vfs_panel.app.remembered import reopen
 from vfs_panel.app.session import Session
-from vfs_panel.app.sources import Target, sources_of
-from vfs_panel.app.topview import HeaderView, KeyView, ProblemView, StatusView
+from vfs_panel.app.sources import Target, is_network, sources_of
+from vfs_panel.app.state import MOST_K, TABS
+from vfs_panel.app.views.header import HeaderView
+from vfs_panel.app.views.keys import KeyView
+from vfs_panel.app.views.notices import StatusView
+from vfs_panel.app.views.query import QueryView
+from vfs_panel.app.views.work import WorkView
+from vfs_panel.errors import VFSError
+from vfs_panel.images.dataset import ImageDataset
+from vfs_panel.images.opening import open_images
+from vfs_panel.models import Network, load_network
 
-_TOKENS = web_text("tokens.css")
-
-
-def box(*children: Any, name: str, classes: tuple[str, ...] = ()) -> pn.Column:
-    """Return a plain container that the style sheet lays out by its class."""
-    return pn.Column(*children, css_classes=[name, *classes], stylesheets=[_TOKENS], margin=0)
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Explorer(pn.viewable.Viewer):
@@ -36,15 +45,14 @@ class Explorer(pn.viewable.Viewer):
         super().__init__()
         self.session, self.state = session, session.state
         self.state.theme = theme
-        header, keys = HeaderView(session), KeyView(session, page=page)
-        query, matches = QueryView(session, keys.over), MatchesView(session)
+        header, keys = HeaderView(session, page=page), KeyView(session, page=page)
+        query, work = QueryView(session, keys.over), WorkView(session)
         keys.header = header
         main = box(
-            box(*query.parts, name="vfs-query"), box(*matches.parts, ProblemView(session).part, name="vfs-work"),
-            name="vfs-main",
-        )  # fmt: skip
+            box(*query.parts, classes=("vfs-query",)), box(*work.parts, classes=("vfs-work",)), classes=("vfs-main",)
+        )
         self._frame = ("vfs-root", "page" if page else "inline")
-        self._root = box(header.part, main, StatusView(session).part, name="vfs-root")
+        self._root = box(header.part, main, StatusView(session).part, work.tour)
         for part in self._root.select(Part):
             part.on_trouble = session.trouble
         self._dress()
@@ -57,15 +65,28 @@ class Explorer(pn.viewable.Viewer):
         return self._root
 
 
-def explore(target: Target, *, images: Any = None, model: Any = None, layer: str | None = None) -> Explorer:
-    """Open the explorer on a feature store, a catalog entry or a whole catalog.
+def explore(
+    target: "Target | nn.Module | Network",
+    images: Any = None,
+    *,
+    model: Any = None,
+    layer: str | None = None,
+    layers: Sequence[str] | None = None,
+    tab: str | None = None,
+) -> Explorer:
+    """Open the explorer on a network and some pictures, a feature store, a catalog entry or a whole catalog.
+
+    `explore(network, images)` computes the features of a few hundred pictures at once and keeps them in memory alone.
 
     Parameters
     ----------
-    target : FeatureStore, CatalogEntry, Catalog, or the path of one.
-    images : pictures of a store: an ImageDataset or their folder; by default the paths that the store holds.
+    target : an nn.Module, a Network or the name of one; or a FeatureStore, CatalogEntry, Catalog, or the path of one.
+    images : the pictures of a network, or of a store: an ImageDataset or what `open_images` opens; by default the paths
+        that the store holds.
     model : network of a store, for pictures from elsewhere: a name, an nn.Module or a Network.
     layer : the layer to show first.
+    layers : of a network, names or patterns; by default the last ones of its three coarsest grids.
+    tab : of the analysis, one of `state.TABS`, to show first; a page's address may ask for another, as ?tab=compare.
 
     Returns
     -------
@@ -77,11 +98,46 @@ def explore(target: Target, *, images: Any = None, model: Any = None, layer: str
     VFSError
         If the target is none of these or cannot be opened.
     """
-    session = Session(sources_of(target, images=images, model=model), layer=layer)
+    if is_network(target, images):
+        network = load_network(target)  # type: ignore[arg-type]
+        images = images if isinstance(images, ImageDataset) else open_images(images)
+        target, model = live_store(network, images, layers), network
+    opened = cast("Target", target)
+    session = Session(sources_of(opened, images=images, model=model), layer=layer)
     args = pn.state.session_args or {}
-    asked = [value.decode() if isinstance(value, bytes) else str(value) for value in args.get("theme", [])]
+
+    def asked(name: str) -> str:
+        """Return what the page's address says, the last of several."""
+        values = [value.decode() if isinstance(value, bytes) else str(value) for value in args.get(name, [])]
+        return values[-1] if values else ""
+
+    _open_asked(session, asked, tab)
     served = pn.state.curdoc is not None and pn.state.curdoc.session_context is not None
-    return Explorer(session, page=served, theme="dark" if asked[-1:] == ["dark"] else "light")
+    return Explorer(session, page=served, theme="dark" if asked("theme") == "dark" else "light")
+
+
+def _open_asked(session: Session, asked: Callable[[str], str], tab: str | None) -> None:
+    """Open what the page's address asks for, as far as it can be had."""
+    if asked("view"):
+        try:
+            missing = reopen(session, links.find(asked("view")))
+        except VFSError as error:
+            missing = [f"{error} The rest of the link is opened."]
+        if missing:
+            session.announce(" ".join(missing))
+    elif asked("dataset") in session.sources and asked("dataset") != session.state.dataset:
+        session.open_dataset(asked("dataset"))
+    if not asked("view"):
+        session.open_network(asked("network"))
+        session.open_layer(asked("layer"))
+    first = [name for name in (asked("tab"), tab) if name in TABS]
+    if first:
+        session.open_tab(str(first[0]))
+    with suppress(VFSError):
+        if asked("picture") in session.store.pictures_index.ids:
+            session.open_picture(asked("picture"))
+    if asked("k").isdigit() and 1 <= int(asked("k")) <= MOST_K:
+        session.set_matches(k=int(asked("k")))
 
 
 __all__ = ["Explorer", "explore"]

@@ -1,18 +1,25 @@
-"""SearchLoop: the latest drawing of a session is searched next, beside the browser's messages."""
+"""SearchLoop: the latest drawing of a session is searched next, beside the browser's messages.
+
+Sessions wait in line for one of a few lanes. What is searched is looked up when a session's turn has come, so nobody
+waits for drawings that are out of date, and whoever was served goes to the end of the line. Searches in different lanes
+that meet at the engine are answered in one pass over the features (`search.together`).
+"""
 
 import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import panel as pn
 
+from vfs_panel.analysis.chance import Chance
 from vfs_panel.app import searching, shared
 from vfs_panel.app.searching import Outcome
+from vfs_panel.app.turns import take_turn
 from vfs_panel.errors import VFSError
 from vfs_panel.search import RegionQuery, RegionSearch
 
@@ -23,6 +30,25 @@ logger = logging.getLogger(__name__)
 
 CHANCE_DELAY_S = 0.25  # chance is only worked out once the pen has rested this long
 PATIENCE_S = 0.5  # a search that has run this long is stopped when something newer is wanted; a shorter one is shown
+MANY = 3  # sessions that search at once; beyond, a result is shown before the next search, and tabs wait for the pen
+RECENT_S = 1.0
+
+_lanes: "WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]" = WeakKeyDictionary()
+_searched: "WeakKeyDictionary[SearchLoop, float]" = WeakKeyDictionary()
+
+
+def crowded() -> bool:
+    """Return whether so many people are drawing that what is not needed at once has to wait."""
+    now = time.monotonic()
+    return sum(now - at < RECENT_S for at in list(_searched.values())) > MANY
+
+
+def _lane() -> asyncio.Semaphore:
+    """Return what lets in as many searches as there are threads, first come first served."""
+    loop = asyncio.get_running_loop()
+    if loop not in _lanes:
+        _lanes[loop] = asyncio.Semaphore(shared.LANES)
+    return _lanes[loop]
 
 
 class SearchLoop:
@@ -37,7 +63,6 @@ class SearchLoop:
         self._session = session
         self._wanted = self._done = 0
         self._running: asyncio.Task[None] | None = None
-        self._document: Any = None
         self._cancel, self._since = threading.Event(), 0.0
 
     def kick(self) -> None:
@@ -45,12 +70,12 @@ class SearchLoop:
         self._wanted += 1
         if not self._session.canvas_known:
             return  # what is sent to a page that still loads may get lost: it asks by telling its width
+        self._session.document = pn.state.curdoc or self._session.document
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # nobody to wait for: a script, or a test
             return
         if self._running is None or self._running.done():
-            self._document = pn.state.curdoc
             self._running = loop.create_task(self._run())
         elif self._since and time.monotonic() - self._since > PATIENCE_S:
             self._cancel.set()
@@ -71,15 +96,25 @@ class SearchLoop:
     async def _run(self) -> None:
         """An error is shown and never ends the loop."""
         loop, session = asyncio.get_running_loop(), self._session
+        shown: asyncio.Future[None] | None = None
         while self.is_searching:
-            self._cancel = threading.Event()
-            wanted, job = self._wanted, session.job(cancel=self._cancel, partly=partial(self._partly, loop))
-            self._since = time.monotonic()
-            outcome = await loop.run_in_executor(shared.SEARCHES, searching.run, job)
-            self._since = 0.0
+            async with _lane():
+                self._cancel = threading.Event()
+                wanted, job = self._wanted, session.job(cancel=self._cancel, partly=partial(self._partly, loop))
+                self._since = time.monotonic()
+                _searched[self] = self._since
+                outcome = await loop.run_in_executor(shared.SEARCHES, searching.run, job)
+                self._since = 0.0
             self._done = wanted
+            if shown is not None:
+                await shown
+                shown = None
             if outcome is not None and (job.source, job.network) == (session.source, session.state.network):
-                await self._locked(partial(session.take, outcome))
+                turn = take_turn(session.document, partial(session.take, outcome), anew=session.state.result is None)
+                shown = loop.create_task(turn)
+            if shown is not None and (crowded() or not self.is_searching):
+                await shown  # else the next search begins while this result is drawn
+                shown = None
             await asyncio.sleep(0)  # lets messages of the browser in
             if not self.is_searching and outcome is not None and outcome.query is not None and not job.preview:
                 await self._add_chance(outcome, wanted)
@@ -90,7 +125,7 @@ class SearchLoop:
 
         async def show() -> None:
             if (outcome.job.source, outcome.job.network) == (session.source, session.state.network):
-                await self._locked(partial(session.take, outcome))
+                await take_turn(self._session.document, partial(session.take, outcome))
 
         shown: Future[None] = asyncio.run_coroutine_threadsafe(show(), loop)
         shown.result()
@@ -98,50 +133,25 @@ class SearchLoop:
     async def _add_chance(self, outcome: Outcome, wanted: int) -> None:
         loop = asyncio.get_running_loop()
         await asyncio.sleep(CHANCE_DELAY_S)
+        while crowded() and self._wanted == wanted:
+            await asyncio.sleep(CHANCE_DELAY_S)  # others draw: their matches come first
         if self._wanted != wanted or outcome.engine is None or outcome.query is None:
             return
         engine, query = outcome.engine, outcome.query
-        task = loop.run_in_executor(shared.ASIDE, _chance_level, engine, query)
+        task = loop.run_in_executor(shared.ASIDE, _chance, engine, query)
         while not task.done():
             await asyncio.wait([task], timeout=0.02)
             if self._wanted != wanted:
                 return  # it goes on aside and is kept; newer drawings do not wait for it
-        level = task.result()
-        await self._locked(lambda: self._session.state.param.update(chance=level))
-
-    async def _locked(self, change: Callable[[], None]) -> None:
-        """Make a change while holding the document of the browser, so that its views may follow."""
-        document = self._document
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def guarded() -> None:
-            if done.done():
-                return
-            try:
-                change()  # not in `pn.io.hold`: a callback that is asked for in it, as by Live, may get lost
-            except Exception:  # a view that fails must not stop the search
-                logger.exception("The views could not follow a search")
-            finally:
-                if not done.done():
-                    done.set_result(None)
-
-        if document is not None and document.session_context is not None:
-            if document.session_context.destroyed:
-                return
-            # While a page loads, a callback may get lost; it is asked for again, and runs once.
-            for _ in range(20):
-                document.add_next_tick_callback(partial(guarded))
-                await asyncio.wait([done], timeout=0.5)
-                if done.done():
-                    break
-        else:
-            guarded()
+        chance = task.result()
+        await take_turn(self._session.document, lambda: self._session.state.param.update(chance=chance))
 
 
-def _chance_level(engine: RegionSearch, query: RegionQuery) -> float | None:
+def _chance(engine: RegionSearch, query: RegionQuery) -> Chance | None:
+    if query.also or query.without:
+        return None  # what is drawn at random is one region, whose scores these cannot be held against
     try:
-        found = shared.chance_of(engine, query)
+        return shared.chance_of(engine, query)
     except (VFSError, MemoryError, RuntimeError):
         logger.exception("Chance could not be worked out")
         return None
-    return found.level() if found is not None else None

@@ -2,13 +2,14 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from vfs_panel.app import shared, words
 from vfs_panel.app.ink import ink_url
@@ -17,10 +18,12 @@ from vfs_panel.app.state import PER_IMAGE, Upload
 from vfs_panel.app.thumbnails import MATCH_PX, SMALL_PX
 from vfs_panel.app.words import Problem, Status
 from vfs_panel.errors import LayerError, OutOfMemoryError, QueryError, SearchCancelled, StoreError, VFSError
+from vfs_panel.features import FeatureSpec
+from vfs_panel.features.selecting import pictures_with
 from vfs_panel.plots.groups import group_scores
 from vfs_panel.search import RegionQuery, RegionSearch, Stroke
 from vfs_panel.search.engine import Options
-from vfs_panel.search.mask import paint, to_grid
+from vfs_panel.search.mask import paint_both, parts_of, to_grid
 
 logger = logging.getLogger(__name__)
 
@@ -41,12 +44,18 @@ class Job:
     preview: bool
     k: int
     mode: str
-    domain: str
-    label: str
+    per: str
+    filters: Mapping[str, str]
+    among: frozenset[str] | None
+    apart: bool
     canvas_px: int
     cancel: threading.Event | None = None
     partly: "Callable[[Outcome], None] | None" = None
     """Takes what a long search has found so far."""
+    shown: int | None = None
+    """How many matches get thumbnails; None for all that the page shows."""
+    once: bool = False
+    """Whether the layer's features need not stay in memory after this search."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -57,6 +66,7 @@ class Outcome:
     status: Status
     engine: RegionSearch | None = None
     mask: xr.DataArray | None = None
+    excluded: xr.DataArray | None = None
     ink: str = ""
     query: RegionQuery | None = None
     result: xr.Dataset | None = None
@@ -98,26 +108,24 @@ def _failed(job: Job, title: str, text: str) -> Outcome:
 
 
 def _search(job: Job) -> Outcome:
-    engine = shared.engine_of(job.source, job.network, job.layer)
+    engine = (shared.engine_once if job.once else shared.engine_of)(job.source, job.network, job.layer)
     spec = engine.spec
     geometry = spec.preprocessing.geometry(*job.picture_px)
-    alpha = paint(job.strokes, geometry)
-    mask = to_grid(alpha, (spec.grid[1], spec.grid[2]))
-    painted: dict[str, Any] = {"job": job, "engine": engine, "mask": mask}
-    painted["ink"] = ink_url(alpha, geometry, job.canvas_px)
+    included, excluded = paint_both(job.strokes, geometry)
+    mask, away = (to_grid(cover, (spec.grid[1], spec.grid[2])) for cover in (included, excluded))
+    painted: dict[str, Any] = {"job": job, "engine": engine, "mask": mask, "excluded": away}
+    if not job.preview or job.strokes[-1].mode != "include":  # else the stroke itself is its ink
+        painted["ink"] = ink_url(included, geometry, job.canvas_px, excluded=excluded)
     features = _features(job)  # before anything is painted too: an upload's take a moment
     if not float(mask.max()) > 0:
-        if any(stroke.mode == "include" for stroke in job.strokes):
-            erased = any(stroke.mode == "erase" for stroke in job.strokes)
-            return Outcome(status=words.NOTHING_PAINTED if erased else words.OUTSIDE_FRAME, **painted)
-        return Outcome(status=words.ready(engine.n_images, engine.tier), **painted)
+        return Outcome(status=_nothing(job, engine, away), **painted)
     where = _filter(engine, job)
     if where is not None and not where.any():
-        return Outcome(status=words.none_left(job.domain, job.label), **painted)
-    query = RegionQuery.from_mask(features, mask, image_id=None if job.upload is not None else job.picture, spec=spec)
+        return Outcome(status=words.none_left(job.filters), **painted)
+    query = _query(job, features, mask, away, spec)
     options: Options = {
         "k": job.k,
-        "unique": "domain" if job.mode == "domain" else None,
+        "unique": job.per if job.mode == "domain" else None,
         "per_image": PER_IMAGE if job.mode == "several" else 1,
         "where": where,
         "exact": not job.preview,
@@ -125,12 +133,13 @@ def _search(job: Job) -> Outcome:
 
     def outcome(result: xr.Dataset) -> Outcome:
         thumbnails = shared.thumbnails_of(job.source, job.network)
-        best = [str(result["image"].values[g.pictures[0]]) for g in group_scores(result, "domain") if len(g.pictures)]
+        groups = group_scores(result, "domain") if job.shown is None else []
+        best = [str(result["image"].values[g.pictures[0]]) for g in groups if len(g.pictures)]
         return Outcome(
             status=words.searched(result, preview=job.preview),
             query=query,
             result=result,
-            urls=thumbnails.urls(result["image_id"].values.tolist(), MATCH_PX),
+            urls=thumbnails.urls(result["image_id"].values.tolist()[: job.shown], MATCH_PX),
             small_urls=thumbnails.urls(best, SMALL_PX),
             **painted,
         )
@@ -144,19 +153,51 @@ def _search(job: Job) -> Outcome:
         return outcome(result)
     except QueryError as error:
         if "No picture is left" in str(error):
-            return Outcome(status=words.none_left(job.domain, job.label), **painted)
+            return Outcome(status=words.none_left(job.filters), **painted)
         raise
 
 
+def _nothing(job: Job, engine: RegionSearch, excluded: xr.DataArray) -> Status:
+    """Say why there is nothing to search for."""
+    modes = {stroke.mode for stroke in job.strokes}
+    if job.preview:
+        return words.NOTHING_YET
+    if float(excluded.max()) > 0:
+        return words.ALL_EXCLUDED
+    if not modes & {"include", "exclude"}:
+        return words.ready(engine.n_images, engine.tier)
+    return words.NOTHING_PAINTED if "erase" in modes else words.OUTSIDE_FRAME
+
+
+def _query(
+    job: Job, features: xr.DataArray, mask: xr.DataArray, excluded: xr.DataArray, spec: FeatureSpec
+) -> RegionQuery:
+    """Make the query of a drawing: what is included as one region or each part alone, less each excluded part."""
+    image_id = None if job.upload is not None else job.picture
+
+    def region(part: ArrayLike) -> RegionQuery:
+        return RegionQuery.from_mask(features, part, image_id=image_id, spec=spec)
+
+    positive = parts_of(mask) if job.apart else [mask.values]
+    negative = []
+    for part in parts_of(excluded):
+        with suppress(QueryError):  # a part where the layer sees nothing takes nothing away
+            negative.append(region(part))
+    first, *others = (region(part) for part in positive)
+    return RegionQuery.combine([first, *others], negative) if others or negative else first
+
+
 def _filter(engine: RegionSearch, job: Job) -> NDArray[np.bool_] | None:
-    if not job.domain and not job.label:
+    if not job.filters and job.among is None:
         return None
-    index = engine.store.index
-    keep = np.ones(len(index), bool)
-    if job.domain:
-        keep &= index["domain"].to_numpy(object) == job.domain
-    if job.label:
-        keep &= index["label"].to_numpy(object) == job.label
+    keep = np.ones(engine.store.n_images, bool)
+    for column, value in job.filters.items():
+        try:
+            keep &= pictures_with(engine.store, {column: value})
+        except QueryError:
+            return np.zeros_like(keep)  # no picture has it
+    if job.among is not None:
+        keep &= engine.store.index.index.isin(list(job.among))
     return keep
 
 

@@ -1,20 +1,26 @@
 """Session: what a person does -> changes of SearchState, with the latest drawing always searched next."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import xarray as xr
+
+from vfs_panel.analysis.chance import Chance
 from vfs_panel.app import shared
 from vfs_panel.app.loop import SearchLoop
 from vfs_panel.app.searching import Job, Outcome
 from vfs_panel.app.sources import Source
-from vfs_panel.app.state import SearchState, Upload
+from vfs_panel.app.state import MOST_COMPARED, Row, SearchState, Upload
+from vfs_panel.app.turns import Aside
 from vfs_panel.app.words import LOADING, NOTHING_PAINTED, Problem, Status
-from vfs_panel.errors import ImageError, VFSError
+from vfs_panel.errors import ImageError, QueryError, VFSError
 from vfs_panel.features import FeatureStore
 from vfs_panel.images.preprocessing import Geometry
-from vfs_panel.images.reading import read_rgb
+from vfs_panel.images.reading import read_mask, read_rgb
 from vfs_panel.search import RegionQuery, RegionSearch, Stroke
+from vfs_panel.search.mask import strokes_from_mask
+from vfs_panel.search.stroke import Shape
 from vfs_panel.settings import settings
 
 UPLOAD_SIDE_PX = 1024
@@ -38,12 +44,16 @@ class Session:
         self.outcome: Outcome | None = None
         self.query: RegionQuery | None = None
         self.canvas_px, self.canvas_known = 384, False  # until the browser tells its width
+        self.document: Any = None  # of the page that shows it, once that is there
         self.on_publish: list[Publish] = []
         self.on_resize: list[Callable[[], None]] = []
+        self.on_tour: list[Callable[[], None]] = []
         self.picture_px = (1, 1)
         self._loop = SearchLoop(self)
+        self._reading = Aside(self, shared.LOOKS)
         self._last_good: tuple[str, str, str] | None = None
         self._uploading: dict[str, list[bytes]] = {}
+        self._notice = ""
         self.open_dataset(self._first_built(), layer=layer)
 
     def _first_built(self) -> str:
@@ -105,8 +115,9 @@ class Session:
             return
         with _together(self.state):
             self.state.param.update(
-                dataset=name, network=network, layer=chosen, domain="", label="", result=None, chance=None,
-                problem=None, selected=0, score_range=None, status=LOADING,
+                dataset=name, network=network, layer=chosen, filters={}, among=None, per="domain",
+                sort="score", result=None, chance=None, problem=None, selected=0, opened=0,
+                score_range=None, compared=(), status=LOADING,
             )  # fmt: skip
             self.outcome = self.query = None
             self.state.picture = ""  # the same id is another picture there
@@ -148,7 +159,7 @@ class Session:
             return
         rgb = shared.images_of(self.source).rgb(image_id)
         self._new_picture(rgb.shape[:2])
-        self.state.param.update(picture=image_id, upload=None, upload_error="", problem=None, selected=0)
+        self.state.param.update(picture=image_id, upload=None, upload_error="", problem=None, selected=0, opened=0)
         self.kick()
 
     def _new_picture(self, picture_px: tuple[int, int]) -> None:
@@ -157,12 +168,14 @@ class Session:
         self.state.live = None
         size = max(4, round(min(self.picture_px) * _BRUSH_SHARE))
         stale = self.state.result is not None
-        self.state.param.update(brush_px=size, drawn=self.state.drawn + 1, stale=stale, mask=None, drawing=False)
+        self.state.param.update(
+            brush_px=size, drawn=self.state.drawn + 1, stale=stale, mask=None, excluded=None, drawing=False
+        )
 
     # --- upload -------------------------------------------------------------------------------------------------
 
-    def receive(self, key: str, number: int, total: int, data: bytes, name: str) -> None:
-        """Take one piece of an uploaded file; with the last one, open it."""
+    def receive(self, key: str, number: int, total: int, data: bytes, name: str, *, mask: bool = False) -> None:
+        """Take one piece of an uploaded file; with the last one, open it, as a picture or as a mask of this one."""
         limit = settings().max_upload_mb * 1e6
         pieces = self._uploading.setdefault(key, []) if number == 0 else self._uploading.get(key)
         if pieces is None or number != len(pieces):
@@ -173,45 +186,93 @@ class Session:
             self.refuse_upload(name)
         elif number == total - 1:
             del self._uploading[key]
-            self.upload(b"".join(pieces), name)
+            (self.add_mask if mask else self.upload)(b"".join(pieces), name)
         while len(self._uploading) > 2:  # what was given up
             self._uploading.pop(next(iter(self._uploading)))
 
     def upload(self, data: bytes, name: str) -> None:
         """Paint on a picture from elsewhere; a file that is none leaves everything as it was, with a sentence."""
+
+        def read() -> Any:
+            try:
+                return read_rgb(data, name=name, max_side_px=UPLOAD_SIDE_PX)
+            except ImageError as error:
+                return error
+
+        self._reading.start(read, lambda found: self._uploaded(found, name))
+
+    def open_upload(self, data: bytes, name: str) -> None:
+        """Open a picture from elsewhere at once, as a saved session brings it."""
         try:
-            rgb = read_rgb(data, name=name, max_side_px=UPLOAD_SIDE_PX)
-        except ImageError:
-            self.refuse_upload(name)
+            self._uploaded(read_rgb(data, name=name, max_side_px=UPLOAD_SIDE_PX), name)
+        except ImageError as error:
+            self._uploaded(error, name)
+
+    def announce(self, sentence: str) -> None:
+        """Say something that the next result's words must not cover."""
+        self._notice = sentence
+        self.state.status = Status("Not all is as it was.", sentence)
+
+    def _uploaded(self, found: Any, name: str) -> None:
+        if isinstance(found, ImageError):
+            self.refuse_upload(name, str(found) if "pixels" in str(found) else "")
             return
-        self._new_picture(rgb.shape[:2])
-        self.state.param.update(picture=name, upload=Upload(name, rgb), upload_error="", problem=None, selected=0)
+        self._new_picture(found.shape[:2])
+        self.state.param.update(
+            picture=name, upload=Upload(name, found), upload_error="", problem=None, selected=0, opened=0
+        )
         self.kick()
 
-    def refuse_upload(self, name: str) -> None:
-        """Say that a file is no picture that can be read."""
+    def refuse_upload(self, name: str, reason: str = "") -> None:
+        """Say that a file cannot be taken, and why."""
         self.state.upload_error = ""  # so that the same name is news
-        self.state.upload_error = name
+        self.state.param.update(upload_error=name, upload_reason=reason)
 
     # --- drawing ------------------------------------------------------------------------------------------------
 
-    def draw(self, points: list[tuple[float, float]]) -> None:
-        """Show the stroke under the pen: points in picture pixels."""
-        if points:
-            self.state.live = Stroke(tuple(points), self.state.brush_px / 2, self.state.tool)  # type: ignore[arg-type]
+    def draw(
+        self, points: list[tuple[float, float]], *, shape: Shape = "line", pressures: Sequence[float] = ()
+    ) -> None:
+        """Show the stroke under the pen: points in picture pixels, and pressures as a Stroke has them."""
+        if len(points) >= (3 if shape == "fill" else 1):
+            self.state.live = self._stroke(points, shape, pressures)
             self.state.drawing = True
             self.kick()
 
-    def commit(self, points: list[tuple[float, float]]) -> None:
-        """End a stroke."""
+    def commit(
+        self, points: list[tuple[float, float]], *, shape: Shape = "line", pressures: Sequence[float] = ()
+    ) -> None:
+        """End a stroke; too few points end it without one."""
         self.state.live, self.state.drawing = None, False
-        if points:
-            self.add(Stroke(tuple(points), self.state.brush_px / 2, self.state.tool))  # type: ignore[arg-type]
+        if len(points) >= (3 if shape == "fill" else 1):
+            self.add(self._stroke(points, shape, pressures))
+        else:
+            self._changed()
+
+    def _stroke(self, points: list[tuple[float, float]], shape: Shape, pressures: Sequence[float]) -> Stroke:
+        state = self.state
+        radius = state.brush_px / 2 if shape == "line" else 0.0
+        return Stroke(tuple(points), radius, state.mode_of_stroke, shape, tuple(pressures))
 
     def add(self, *strokes: Stroke) -> None:
         """Add strokes, as one step."""
         self.state.history.replace((*self.state.history.strokes, *strokes))
         self._changed()
+
+    def add_mask(self, data: bytes, name: str) -> None:
+        """Paint what a mask picture covers, as one step: white, or what is opaque where it has transparency."""
+        try:
+            cover = read_mask(data, name=name)
+            strokes = strokes_from_mask(cover, self.picture_px, mode=self.state.polarity)  # type: ignore[arg-type]
+        except (ImageError, QueryError) as error:
+            self.trouble(str(error))
+            return
+        self.add(*strokes)
+
+    def set_apart(self, apart: bool) -> None:
+        """Find parts that do not touch each where it fits best, or keep their places."""
+        self.state.apart = apart
+        self.kick()
 
     def paint_anew(self, *strokes: Stroke) -> None:
         """Put other strokes in place of all, as one step."""
@@ -285,8 +346,8 @@ class Session:
     # --- matches ------------------------------------------------------------------------------------------------
 
     def set_matches(self, **changes: Any) -> None:
-        """Change k, mode, domain or label of the matches, and search again."""
-        self.state.param.update(**changes, selected=0)
+        """Change k, mode, filters or pictures of the matches, and search again."""
+        self.state.param.update(**changes, selected=0, opened=0)
         self.kick()
 
     def select(self, rank: int) -> None:
@@ -294,10 +355,82 @@ class Session:
         found = 0 if self.state.result is None else self.state.result.sizes["rank"]
         self.state.selected = min(max(0, rank), found)
 
+    def shown_ranks(self) -> list[int]:
+        """Return the ranks of the matches in the order they are shown in."""
+        result, by = self.state.result, self.state.sort
+        if result is None:
+            return []
+        order = range(result.sizes["rank"])
+        if by != "score":
+            names = result[by].values.astype(str)
+            order = sorted(order, key=lambda place: names[place])  # type: ignore[assignment]
+        return [place + 1 for place in order]
+
+    def step(self, by: int) -> None:
+        """Select the match that is shown so many places further; the large view goes along."""
+        ranks = self.shown_ranks()
+        if not ranks:
+            return
+        at = ranks.index(self.state.selected) + by if self.state.selected in ranks else 0
+        self.select(ranks[min(max(at, 0), len(ranks) - 1)])
+        if self.state.opened:
+            self.state.opened = self.state.selected
+
     def open_tab(self, name: str) -> None:
-        """Show a tab; the scores need most of the room, so they come enlarged."""
-        if name != self.state.tab:
-            self.state.param.update(tab=name, enlarged=name == "scores")
+        """Show a tab; all but the domains need most of the room, so they come enlarged."""
+        if name != self.state.tab or self.state.opened:
+            self.state.param.update(tab=name, enlarged=name != "domains", opened=0)
+
+    def toggle_enlarged(self) -> None:
+        """Give the open tab most of the room, or give it back to the matches."""
+        if self.state.tab == "compare":  # it has no room for the matches beside it
+            self.open_tab("domains")
+        else:
+            self.state.enlarged = not self.state.enlarged
+
+    def compare_with(self, rows: Iterable[Row]) -> None:
+        """Compare the open layer with these; those that are not there are left out."""
+        there = [
+            row for row in rows if row[0] in self.sources and row[2] in self.sources[row[0]].networks.get(row[1], ())
+        ]
+        self.state.compared = tuple(there[:MOST_COMPARED])
+
+    def use_compared(self, row: Row) -> None:
+        """Search with a compared layer of the open dataset, and compare it with the one that was open."""
+        state = self.state
+        if row not in state.compared or row[0] != state.dataset:
+            return
+        here = (state.dataset, state.network, state.layer)
+        rows = tuple(here if each == row else each for each in state.compared)
+        state.param.update(compared=rows, network=row[1], layer=row[2], problem=None, chance=None, score_range=None)
+        self.kick()
+
+    def open_match(self, rank: int) -> None:
+        """Open the large view of a match; 0 closes it."""
+        if rank:
+            self.select(rank)
+        self.state.opened = self.state.selected if rank else 0
+
+    def point_at(self, cell: tuple[int, int] | None) -> None:
+        """Point at a cell (row, column) of the query, whose like is looked for in the matches; None for no cell."""
+        if cell is None:
+            self.state.param.update(cell=None, similar=None)
+        else:
+            self.state.cell = cell
+
+    def show_similar(self, similar: xr.DataArray) -> None:
+        """Show how much the cells of the matches are like the one that is pointed at, if it still is."""
+        if self.state.cell == similar.attrs["cell"]:
+            self.state.similar = similar
+
+    def start_tour(self) -> None:
+        """Lead through the page in four steps."""
+        for start in self.on_tour:
+            start()
+
+    def toggle_theme(self) -> None:
+        """Change between light and dark."""
+        self.state.theme = "light" if self.state.theme == "dark" else "dark"
 
     # --- problems -----------------------------------------------------------------------------------------------
 
@@ -339,8 +472,8 @@ class Session:
         s = self.state
         return Job(
             source=self.source, network=s.network, layer=s.layer, picture=s.picture, upload=s.upload,
-            picture_px=self.picture_px, strokes=s.strokes, preview=s.drawing, k=s.k, mode=s.mode, domain=s.domain,
-            label=s.label, canvas_px=self.canvas_px, **ways,
+            picture_px=self.picture_px, strokes=s.strokes, preview=s.drawing, k=s.k, mode=s.mode, per=s.per,
+            filters=s.filters, among=s.among, apart=s.apart, canvas_px=self.canvas_px, **ways,
         )  # fmt: skip
 
     def kick(self) -> None:
@@ -362,6 +495,8 @@ class Session:
         if (job.layer, job.picture, job.upload) != (state.layer, state.picture, state.upload):
             return  # of something that is no longer open
         changes: dict[str, Any] = {"status": outcome.status, "problem": None}
+        if self._notice and not job.preview:
+            changes["status"], self._notice = Status("Not all is as it was.", self._notice), ""
         if state.result is None and outcome.problem is not None:
             changes["status"] = Status(outcome.status.lead, f"{outcome.problem.title}.")
         if outcome.problem is not None:
@@ -370,11 +505,12 @@ class Session:
         if outcome.engine is not None:
             self._last_good = (state.dataset, state.network, job.layer)
             self.outcome = outcome
-            changes["mask"] = outcome.mask
+            changes |= {"mask": outcome.mask, "excluded": outcome.excluded}
         if outcome.result is not None:
             self.query = outcome.query
             found = outcome.result.sizes["rank"]
             changes |= {"result": outcome.result, "stale": False, "selected": min(state.selected, found)}
+            changes |= {"opened": min(state.opened, found), "similar": None}
             if state.chance is not None and not job.preview:
                 changes["chance"] = _known_chance(outcome)
         elif outcome.engine is not None:
@@ -387,12 +523,11 @@ class Session:
                 publish(outcome)
 
 
-def _known_chance(outcome: Outcome) -> float | None:
-    """Return the level for this shape if it is known already; else the line goes until it is."""
+def _known_chance(outcome: Outcome) -> Chance | None:
+    """Return what is known of this shape already; else the line goes until it is."""
     if outcome.engine is None or outcome.query is None:
         return None
-    found = shared.known_chance(outcome.engine, outcome.query)
-    return found.level() if found is not None else None
+    return shared.known_chance(outcome.engine, outcome.query)
 
 
 def _together(state: SearchState) -> Any:

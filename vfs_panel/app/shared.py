@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,18 +13,27 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from vfs_panel.analysis.chance import Chance, chance
-from vfs_panel.app.sources import Source, check_same_network
+from vfs_panel.app.columns import Column, columns
+from vfs_panel.app.sources import Source
 from vfs_panel.app.thumbnails import Thumbnails
+from vfs_panel.cores import cores, use_one_core
 from vfs_panel.features import FeatureStore
+from vfs_panel.features.origin import check_same_network
 from vfs_panel.images.dataset import ImageDataset
 from vfs_panel.models import Extractor
 from vfs_panel.search import RegionQuery, RegionSearch
 
-SEARCHES = ThreadPoolExecutor(1, thread_name_prefix="vfs-search")
-"""One thread: two searches at once would only share the same cores, and a GPU takes one at a time."""
+LANES = 6
+"""Searches of different sessions that are under way at once: those that meet at an engine share one pass."""
+
+SEARCHES = ThreadPoolExecutor(LANES, thread_name_prefix="vfs-search", initializer=use_one_core)
+"""Only preparing a query and reading its answer runs side by side here; an engine does one pass at a time."""
 
 ASIDE = ThreadPoolExecutor(1, thread_name_prefix="vfs-aside")
 """For what must not hold up a search: the level of chance."""
+
+LOOKS = ThreadPoolExecutor(1, thread_name_prefix="vfs-look")
+"""For what a person has asked to see and waits for: the large view of a match."""
 
 CHANCE_PRODUCTS = 5e8
 """Multiplications spent on the level of chance: a sixth of a second on two cores, as searches go on meanwhile."""
@@ -69,9 +78,10 @@ class Cache:
             self._values.clear()
 
 
+_network = threading.Lock()  # a network runs for one picture at a time
 _stores, _images, _thumbnails = Cache(16), Cache(8), Cache(16)
 _engines, _extractors, _chances = Cache(4), Cache(2), Cache(256)
-_features = Cache(64)
+_features, _columns, _directions = Cache(64), Cache(16), Cache(3)
 
 
 def store_of(source: Source, network: str) -> FeatureStore:
@@ -84,6 +94,19 @@ def store_of(source: Source, network: str) -> FeatureStore:
     """
     store: FeatureStore = _stores.get((source.key, network), lambda: source.store(network))
     return store
+
+
+def columns_of(source: Source, network: str) -> Sequence[Column]:
+    """Return the metadata columns of a source's pictures that can be chosen by.
+
+    Raises
+    ------
+    VFSError
+        As `Source.store` does.
+    """
+    store = store_of(source, network)
+    found: Sequence[Column] = _columns.get((source.key, network), lambda: columns(store))
+    return found
 
 
 def images_of(source: Source) -> ImageDataset:
@@ -99,6 +122,15 @@ def engine_of(source: Source, network: str, layer: str) -> RegionSearch:
     return engine
 
 
+def engine_once(source: Source, network: str, layer: str) -> RegionSearch:
+    """Return an engine for a single search: the shared one if it is loaded, or one that reads from disk and holds none.
+
+    So a look at every layer of a store neither fills the memory nor takes an engine from those who draw.
+    """
+    known: RegionSearch | None = _engines.known((source.key, network, layer))
+    return known if known is not None else RegionSearch(store_of(source, network), layer, scan="stored")
+
+
 def thumbnails_of(source: Source, network: str) -> Thumbnails:
     """Return the thumbnails of a source as a network sees its pictures."""
     store = store_of(source, network)
@@ -109,7 +141,7 @@ def thumbnails_of(source: Source, network: str) -> Thumbnails:
 
 
 def extractor_of(source: Source, network: str) -> Extractor:
-    """Return an extractor of all layers of a store, for pictures from elsewhere; call it in `SEARCHES` only.
+    """Return an extractor of all layers of a store, for pictures from elsewhere.
 
     Raises
     ------
@@ -121,7 +153,7 @@ def extractor_of(source: Source, network: str) -> Extractor:
     def make() -> Extractor:
         loaded = source.network(network)
         check_same_network(loaded, store)
-        return Extractor(loaded, store.layers)
+        return Extractor(loaded, store.layers, autocast=store.spec(store.layers[0]).autocast)
 
     extractor: Extractor = _extractors.get((source.key, network), make)
     return extractor
@@ -164,14 +196,24 @@ def upload_features(source: Source, network: str, layer: str, rgb: NDArray[np.ui
     digest = hashlib.sha256(rgb.tobytes()).hexdigest()
 
     def make() -> xr.DataArray:
-        with torch.inference_mode():
-            return extractor_of(source, network).features(rgb, layer)
+        with _network, torch.inference_mode():
+            torch.set_num_threads(cores())
+            try:
+                return extractor_of(source, network).features(rgb, layer)
+            finally:
+                use_one_core()
 
     features: xr.DataArray = _features.get((source.key, network, layer, "upload", rgb.shape, digest), make)
     return features
 
 
+def directions_of(key: Hashable, make: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return the cells of some matches at length 1; few are kept, as a hundred matches can take 80 MB."""
+    found: NDArray[np.float32] = _directions.get(key, make)
+    return found
+
+
 def forget() -> None:
     """Drop everything that is shared, for example after a store was built anew."""
-    for cache in (_stores, _images, _thumbnails, _engines, _extractors, _chances, _features):
+    for cache in (_stores, _images, _thumbnails, _engines, _extractors, _chances, _features, _columns, _directions):
         cache.clear()

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from vfs_panel.catalog import Catalog, CatalogEntry, SuggestedQuery, read_entry
-from vfs_panel.errors import ImageError, NetworkError, VFSError
+from vfs_panel.errors import VFSError
 from vfs_panel.features import FeatureStore, open_store
 from vfs_panel.features.files import is_url
+from vfs_panel.features.origin import network_of, pictures_of
 from vfs_panel.images.dataset import ImageDataset
-from vfs_panel.images.reading import read_rgb
 from vfs_panel.models import Network, load_network
 
 Target = FeatureStore | CatalogEntry | Catalog | Path | str
@@ -29,6 +29,7 @@ class Source:
     store, images : open the features of a network; open the pictures.
     network : load a network, for pictures from elsewhere.
     queries : suggested regions.
+    about : what is said of the pictures: description, licence, attribution, citation.
     """
 
     key: str
@@ -40,10 +41,26 @@ class Source:
     images: Callable[[], ImageDataset]
     network: Callable[[str], Network]
     queries: list[SuggestedQuery] = field(default_factory=list)
+    about: Mapping[str, str] = field(default_factory=dict)
 
     def first_layer(self, network: str) -> str:
         """Return the layer to show first."""
         return self.defaults.get(network) or self.networks[network][0]
+
+
+def is_network(target: object, images: object) -> bool:
+    """Return whether what is to be explored is a network: given, or named beside pictures.
+
+    Raises
+    ------
+    VFSError
+        If there are no pictures for it.
+    """
+    given = isinstance(target, Network) or (not isinstance(target, (str, Path)) and hasattr(target, "named_modules"))
+    named = isinstance(target, str) and images is not None and not is_url(target) and not Path(target).exists()
+    if given and images is None:
+        raise VFSError("A network needs pictures to look at: vfs.explore(network, images).")
+    return given or named
 
 
 def sources_of(target: Target, *, images: Any = None, model: Any = None) -> dict[str, Source]:
@@ -95,16 +112,13 @@ def _of_entry(entry: CatalogEntry) -> Source:
         images=entry.images,
         network=network,
         queries=list(entry.queries),
+        about={name: getattr(entry, name) for name in ("description", "licence", "attribution", "citation")},
     )
 
 
 def _of_store(store: FeatureStore, images: Any, model: Any) -> Source:
     def network(_name: str) -> Network:
-        if model is not None:
-            return load_network(model)
-        spec = store.spec(store.layers[0])
-        bundled = spec.network.startswith("vfs-demo") and spec.weights != "random"
-        return load_network(spec.network, weights=None if bundled else spec.weights)
+        return network_of(store, model)
 
     place = store.path if is_url(store.path) else Path(store.path).resolve()
     return Source(
@@ -114,40 +128,6 @@ def _of_store(store: FeatureStore, images: Any, model: Any) -> Source:
         networks={store.network: list(store.layers)},
         defaults={store.network: store.layers[-1]},
         store=lambda _name: store,
-        images=lambda: _pictures(store, images),
+        images=lambda: pictures_of(store, images),
         network=network,
     )
-
-
-def _pictures(store: FeatureStore, images: Any) -> ImageDataset:
-    if isinstance(images, ImageDataset):
-        return images
-    table = store.index
-    known = [store.pictures] if store.pictures else []
-    roots = [Path(images)] if images is not None else [*known, Path(), Path(store.path).parent]
-
-    def load(image_id: str) -> Any:
-        path = str(table.at[image_id, "path"]) or image_id
-        for root in roots:
-            if (root / path).is_file():
-                return read_rgb(root / path)
-        raise ImageError(
-            f"Picture {path} is not where the store {store.name} says. Give explore(…, images=FOLDER) its folder."
-        )
-
-    return ImageDataset(table, load, name=store.name)
-
-
-def check_same_network(network: Network, store: FeatureStore) -> None:
-    """Refuse a network that did not make the store: its features of a new picture would mean something else.
-
-    Raises
-    ------
-    NetworkError
-        Saying which weights were expected.
-    """
-    if network.weights_sha256 != store.weights_sha256:
-        raise NetworkError(
-            f"{network.name} has other weights here ({network.weights}) than those that made {store.name}. "
-            "Paint on a picture of the set instead."
-        )

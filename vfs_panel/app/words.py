@@ -1,5 +1,6 @@
 """Every sentence of the status line and of the error panel, in one place. Pure functions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,14 +66,17 @@ def searched(result: xr.Dataset, *, preview: bool) -> Status:
 
 
 NOTHING_PAINTED = Status("Nothing is painted.", "Paint with B, or set a box by numbers.")
+ALL_EXCLUDED = Status("Not searched.", "Everything painted is excluded. Include at least one cell.")
+NOTHING_YET = Status("Drawing.", "No cell is covered yet.")
 OUTSIDE_FRAME = Status("Not searched.", "The network does not see that part. Paint inside the frame.")
 LOADING = Status("Loading.", "Features are read from disk. You can paint already.")
 
 
-def none_left(domain: str, label: str) -> Status:
+def none_left(filters: Mapping[str, str]) -> Status:
     """Say that no picture passes the filters of the matches."""
-    wanted = [f"domain {plain(domain)}"] * bool(domain) + [f"label {plain(label)}"] * bool(label)
-    return Status("Not searched.", f"No other picture has {' and '.join(wanted)}.", action="Clear filters")
+    wanted = [f"{column} {plain(value)}" for column, value in filters.items()]
+    which = f"has {' and '.join(wanted)}" if wanted else "is left"
+    return Status("Not searched.", f"No other picture {which}.", action="Clear filters")
 
 
 def cells(weights: ArrayLike) -> tuple[int, int, int]:

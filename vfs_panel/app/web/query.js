@@ -1,21 +1,10 @@
-const PIECE = 400000  // bytes of a file in one message: well under the server's limit
 export function render({model, el}) {
   const say = (name, more = {}) => model.send_msg({do: name, ...more})
   // heading and upload
   const id = h("span", {class: "id"})
   const file = h("input", {type: "file", accept: "image/*,.tif,.tiff", hidden: true, "aria-label": "Picture file", tabindex: -1,
     onchange: () => { if (file.files[0]) send(file.files[0]); file.value = "" }})
-  async function send(blob) {
-    const name = blob.name || "pasted picture"
-    if (blob.size > model.view.max_bytes || blob.size === 0) return say("refuse", {name})
-    const bytes = new Uint8Array(await blob.arrayBuffer()), total = Math.ceil(bytes.length / PIECE), key = String(Math.random())
-    for (let i = 0; i < total; i++) {
-      let text = ""
-      const piece = bytes.subarray(i * PIECE, (i + 1) * PIECE)
-      for (let at = 0; at < piece.length; at += 8192) text += String.fromCharCode(...piece.subarray(at, at + 8192))
-      say("piece", {key, number: i, total, name, data: btoa(text)})
-    }
-  }
+  const send = blob => sendFile(model, blob, {})
   const choose = () => file.click()
   const head = h("div", {class: "row head"}, h("h2", {text: "Query"}), id,
     iconButton("upload", "Upload a picture of your own, or paste one (Ctrl-V)", choose, "Upload"), file)
@@ -25,6 +14,23 @@ export function render({model, el}) {
   }
   document.addEventListener("paste", paste)
   model.on("remove", () => document.removeEventListener("paste", paste))
+  // a picture may be dropped anywhere on the query column
+  const column = () => frameOf(el)?.shadowRoot?.querySelector(".vfs-main")?.shadowRoot?.querySelector(".vfs-query")
+  const drop = h("div", {class: "droptarget", hidden: true}, "Drop the picture to paint on it")
+  let depth = 0
+  const carries = event => [...(event.dataTransfer?.types || [])].includes("Files") && event.composedPath().includes(column())
+  const dragged = {
+    dragenter: event => { if (carries(event)) { event.preventDefault(); depth++; drop.hidden = false } },
+    dragover: event => { if (carries(event)) { event.preventDefault(); event.dataTransfer.dropEffect = "copy" } },
+    dragleave: event => { if (carries(event)) { depth = Math.max(0, depth - 1); drop.hidden = depth === 0 } },
+    drop: event => {
+      if (!carries(event)) return
+      event.preventDefault(); depth = 0; drop.hidden = true
+      if (event.dataTransfer.files[0]) send(event.dataTransfer.files[0])
+    },
+  }
+  for (const [name, act] of Object.entries(dragged)) document.addEventListener(name, act)
+  model.on("remove", () => { for (const [name, act] of Object.entries(dragged)) document.removeEventListener(name, act) })
   // filters
   const label = select("Label", "", value => say("pick", {label: value}))
   const domain = select("Domain", "", value => say("pick", {domain: value}))
@@ -45,7 +51,7 @@ export function render({model, el}) {
   const none = h("p", {class: "read none", text: "No picture is like that. Choose another label, domain or id."})
   const wrong = h("div", {class: "uploaderr", role: "alert"})
   // tools
-  const tool = segments("Tool", [["include", "Brush (B)", "brush"], ["erase", "Eraser (E)", "eraser"]],
+  const tool = segments("Tool", [["brush", "Brush (B)", "brush"], ["eraser", "Eraser (E)", "eraser"], ["lasso", "Lasso (L)", "lasso"], ["box", "Box (R)", "box"]],
     value => say("tool", {value}), "icons")
   const size = h("b"), range = h("input", {type: "range", "aria-label": "Brush size in picture pixels",
     oninput: () => { size.textContent = range.value; say("size", {value: Number(range.value)}) }})
@@ -54,7 +60,7 @@ export function render({model, el}) {
   const redo = iconButton("redo", "Redo (Ctrl-Shift-Z)", () => say("redo"))
   const clear = iconButton("trash", "Clear the drawing (Delete)", () => say("clear"))
   const tools = h("div", {class: "row tools"}, tool.node, slider, h("div", {class: "btns"}, undo, redo, clear))
-  el.append(h("div", {class: "querytop"}, head, filters, strip, none, wrong, tools))
+  el.append(h("div", {class: "querytop"}, head, filters, strip, none, wrong, tools, drop))
   let shown = ""
   follow(model, view => {
     put(id, {text: view.words || "", title: view.words || ""})
@@ -72,7 +78,7 @@ export function render({model, el}) {
     put(strip, {"aria-label": view.gallery || "Pictures"})
     strip.hidden = !!view.error || !pictures.length; none.hidden = !!view.error || !!pictures.length; wrong.hidden = !view.error
     if (view.error) wrong.replaceChildren(icon("alert"), h("div", {}, h("b", {text: view.error + " could not be read."}),
-      ` Use JPEG, PNG, WebP or TIFF up to ${view.max_mb} MB. Drawing kept. `,
+      ` ${view.reason ? view.reason.replace(view.error, "It") : `Use JPEG, PNG, WebP or TIFF up to ${view.max_mb} MB.`} Drawing kept. `,
       h("button", {type: "button", class: "link", text: "Choose another", onclick: choose}), " ",
       h("button", {type: "button", class: "link", text: "Close", onclick: () => say("forgive")})))
     tool.update(view.tool)

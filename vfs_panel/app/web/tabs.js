@@ -1,6 +1,6 @@
-const TABS = [["domains", "Domains"], ["scores", "Scores"]]
 export function render({model, el}) {
   const say = (name, more = {}) => model.send_msg({do: name, ...more})
+  const TABS = model.view.tabs || []
   const tabs = TABS.map(([key, words]) => h("button", {type: "button", role: "tab", text: words, onclick: () => say("tab", {value: key})}))
   const list = h("div", {role: "tablist", "aria-label": "Analysis", class: "tablist"}, ...tabs)
   list.onkeydown = event => {

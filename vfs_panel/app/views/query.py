@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import panel as pn
 
-from vfs_panel.app import shared, words
+from vfs_panel.app import shared
 from vfs_panel.app.canvas import Canvas, cell_columns, no_ink, picture_columns
-from vfs_panel.app.component import CanvasOver, CanvasUnder, CellWords, QueryTop, web_text
+from vfs_panel.app.component import Part, script
 from vfs_panel.app.ink import NO_INK, Fit
+from vfs_panel.app.panes import box, figure_pane, theme_of
 from vfs_panel.app.searching import Outcome
 from vfs_panel.app.session import Session
+from vfs_panel.app.state import TOOLS
 from vfs_panel.app.thumbnails import MATCH_PX
-from vfs_panel.app.topview import theme_of
+from vfs_panel.app.views.cells import CellsView
+from vfs_panel.app.views.keys import CanvasOver
 from vfs_panel.errors import ImageError, QueryError, VFSError
-from vfs_panel.plots.live import Live
-from vfs_panel.plots.query import layer_view, layer_view_data
 from vfs_panel.plots.text import count_text, plain
 from vfs_panel.search import Stroke
 from vfs_panel.settings import settings
@@ -27,9 +27,16 @@ from vfs_panel.settings import settings
 GALLERY = 6
 
 
-def bare_pane(**options: Any) -> pn.pane.HoloViews:
-    """Return a pane for a figure of `vfs_panel.plots`, whose edge of 4 px lies outside its place."""
-    return pn.pane.HoloViews(None, linked_axes=False, backend="bokeh", margin=-4, **options)
+class QueryTop(Part):
+    """Heading, upload, filters, gallery and tools of the query column."""
+
+    _esm = script("query")
+
+
+class CanvasUnder(Part):
+    """The grid's switch and the box by numbers."""
+
+    _esm = script("under")
 
 
 class QueryView:
@@ -46,24 +53,20 @@ class QueryView:
         self._seed = 0
         self._pick = {"label": "", "domain": "", "text": ""}
         self._canvas = Canvas(self._draw, self._commit)
-        self._canvas_pane, self._cells_pane = bare_pane(), bare_pane()
-        self._layer_live: Live | None = None
-        self._cells_px = 120
+        self._canvas.on_figure = lambda name: over.show(figure=name)
+        self._canvas_pane = figure_pane()
         self._shown_figure: tuple[Any, ...] = ()
         self._top = QueryTop(on_do=self._do, margin=0)
         self._under = CanvasUnder(on_do=self._do, margin=0)
-        self._words = CellWords(margin=0, css_classes=["grow"])
-        sheet = [web_text("tokens.css")]
-        self._cells_box = pn.Column(self._cells_pane, margin=0, styles={"flex": "none", "overflow": "hidden"})
         self.parts = (
             self._top,
-            pn.Column(self._canvas_pane, over, css_classes=["vfs-canvas"], stylesheets=sheet, margin=0),
+            box(self._canvas_pane, over, classes=("vfs-canvas",)),
             self._under,
-            pn.Column(self._cells_box, self._words, css_classes=["vfs-cells"], stylesheets=sheet, margin=0),
+            CellsView(session).part,
         )
         state = session.state
         state.param.watch(self._show_gallery, ["dataset", "network", "picture", "upload"])
-        state.param.watch(self._show_tools, ["tool", "brush_px", "drawn", "upload_error", "picture"])
+        state.param.watch(self._show_tools, ["tool", "polarity", "brush_px", "drawn", "upload_error", "picture"])
         state.param.watch(
             self._show_picture, ["dataset", "network", "layer", "picture", "upload", "cells_shown", "theme"]
         )
@@ -109,6 +112,7 @@ class QueryView:
             max_bytes=int(settings().max_upload_mb * 1e6),
             max_mb=f"{settings().max_upload_mb:g}",
         )
+        self._under.show(max_bytes=int(settings().max_upload_mb * 1e6))
 
     def _show_tools(self, *_: Any) -> None:
         state = self._session.state
@@ -117,13 +121,15 @@ class QueryView:
         self._top.show(
             tool=state.tool, size=round(state.brush_px), size_min=low, size_max=high, can_undo=history.can_undo,
             can_redo=history.can_redo, can_clear=bool(history.strokes), error=state.upload_error,
+            reason=state.upload_reason,
         )  # fmt: skip
+        self._under.show(polarity=state.polarity, erasing=state.tool == "eraser")
         self._style_stroke()
 
     def _style_stroke(self) -> None:
         session = self._session
         scale = session.canvas_px / max(session.picture_px)
-        self._canvas.set_stroke(session.state.brush_px * scale, session.state.tool)
+        self._canvas.set_stroke(session.state.brush_px * scale, session.state.mode_of_stroke)
 
     def _do(self, msg: dict[str, Any]) -> None:
         session, state = self._session, self._session.state
@@ -143,8 +149,10 @@ class QueryView:
                 session.refuse_upload(str(msg.get("name", "The picture"))[:120])
             case "forgive":
                 state.upload_error = ""
-            case "tool" if msg.get("value") in ("include", "erase"):
+            case "tool" if msg.get("value") in TOOLS:
                 state.tool = msg["value"]
+            case "polarity" if msg.get("value") in ("include", "exclude"):
+                state.polarity = msg["value"]
             case "size" if isinstance(msg.get("value"), (int, float)):
                 session.set_brush(msg["value"])
             case "undo" | "redo" | "clear":
@@ -160,12 +168,13 @@ class QueryView:
             number, total = int(msg["number"]), int(msg["total"])
         except (KeyError, ValueError, TypeError, binascii.Error):
             return
-        self._session.receive(str(msg.get("key")), number, total, data, str(msg.get("name", "The picture"))[:120])
+        name = str(msg.get("name", "The picture"))[:120]
+        self._session.receive(str(msg.get("key")), number, total, data, name, mask=msg.get("mask") is True)
 
     def _box(self, numbers: Any) -> None:
         try:
             x0, y0, x1, y1 = (float(v) for v in numbers)
-            self._session.add(Stroke.box(x0, y0, x1, y1))
+            self._session.add(Stroke.box(x0, y0, x1, y1, mode=self._session.state.polarity))  # type: ignore[arg-type]
         except (QueryError, TypeError, ValueError):
             return  # the form does not send such a box
 
@@ -190,7 +199,7 @@ class QueryView:
             return
         if not session.canvas_known:
             return  # drawn once, in the right size, as soon as the browser tells it
-        size, theme = session.canvas_px, theme_of(session)
+        size, theme = session.canvas_px, theme_of(state)
         columns = {
             **picture_columns(rgb, size, background=theme.inset),
             **cell_columns(geometry, grid, size, shown=state.cells_shown),
@@ -203,45 +212,15 @@ class QueryView:
             self._canvas.send(columns)
             if any(event.name in ("dataset", "picture", "upload") for event in events):
                 self._canvas.ink(NO_INK)
-        self._cells_px = 120 if size > 340 else 84
-        frame = session.store.preprocessing.frame(rgb)
-        mask = state.mask if state.mask is not None and state.mask.shape == grid else np.zeros(grid, np.float32)
-        self._layer_live = Live(layer_view(frame, mask, size_px=self._cells_px, theme=theme), hold=pn.io.hold)
-        self._layer_shape = frame.shape[:2]
-        self._cells_pane.object = self._layer_live.figure
         self._under.show(cells=state.cells_shown, picture_px=list(session.picture_px))
-        self._show_words(mask)
 
     def _publish(self, outcome: Outcome) -> None:
+        strokes = outcome.job.strokes
+        self._canvas.answer(len(strokes[-1].points) if strokes else 0)
         if outcome.mask is None:
             return
-        if not outcome.job.preview or outcome.job.strokes[-1].mode == "erase":
+        if outcome.ink:
             self._canvas.ink(outcome.ink)
-        if self._layer_live is not None and outcome.mask.shape == self._session.grid():
-            height, width = (max(8, round(v * self._cells_px / max(self._layer_shape))) for v in self._layer_shape)
-            self._layer_live.send(layer_view_data(outcome.mask, size_px=(width, height)))
-        self._show_words(outcome.mask.values)
-
-    def _show_words(self, mask: Any) -> None:
-        session = self._session
-        geometry, grid = session.geometry(), session.grid()
-        x0, y0, x1, y1 = geometry.cell_box(0, 0, 1, 1, grid=grid)
-        if not np.any(np.asarray(mask) > 0):
-            layer = session.state.layer
-            lines = [["", f"No cells yet. One cell of {layer} is {x1 - x0:.0f} × {y1 - y0:.0f} px of the picture."]]
-            self._words.show(lines=lines, note="")
-            return
-        total, touched, outlined = words.cells(mask)
-        rows, columns = np.nonzero(np.asarray(mask) > 0)
-        h, w = int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
-        self._words.show(
-            lines=[
-                [f"{touched:,}", f"of {total:,} cells touched, "],
-                [f"{outlined:,}", "at least a third covered: outlined"],
-            ],
-            note=f"Searched as a window of {w} × {h} cells, about {(x1 - x0) * w:.0f} × {(y1 - y0) * h:.0f} px of the "
-            "picture",
-        )
 
 
 def _six(ids: list[str], current: str, seed: int) -> list[str]:

@@ -1,0 +1,1 @@
+"""What a session looks like: one module for each piece of the page, each watching `SearchState`."""

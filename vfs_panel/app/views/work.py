@@ -1,0 +1,18 @@
+"""The work column: first steps, matches, the large view of one, and the analysis of all."""
+
+from vfs_panel.app.session import Session
+from vfs_panel.app.views.analysis import AnalysisView
+from vfs_panel.app.views.detail import DetailView
+from vfs_panel.app.views.first import FirstView
+from vfs_panel.app.views.matches import MatchesView
+from vfs_panel.app.views.notices import ProblemView
+
+
+class WorkView:
+    """All parts of the work column, in order, as `parts`; and the `tour` over the whole page."""
+
+    def __init__(self, session: Session) -> None:
+        head, figure, selected = MatchesView(session).parts
+        first, analysis, problem = FirstView(session), AnalysisView(session), ProblemView(session)
+        self.tour = first.tour
+        self.parts = (head, first.part, figure, DetailView(session).part, analysis.part, selected, problem.part)
