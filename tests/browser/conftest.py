@@ -32,10 +32,12 @@ class Served:
     ----------
     url : its address.
     marks : set -> picture id -> (x0, y0, x1, y1) of the mark.
+    catalog : folder of the entries of its sets.
     """
 
     url: str
     marks: dict[str, dict[str, list[int]]]
+    catalog: Path
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +56,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     url = process.stdout.readline().strip()
     log.flush()
     assert url.startswith("http"), (folder / "log.txt").read_text()
-    yield Served(url, json.loads((folder / "marks.json").read_text()))
+    yield Served(url, json.loads((folder / "marks.json").read_text()), folder / "catalog")
     process.terminate()
     process.wait(20)
     process.stdout.close()

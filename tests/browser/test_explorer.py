@@ -75,7 +75,7 @@ def test_another_layer_keeps_the_drawing(painted: ExplorerPage) -> None:
 
 
 def test_another_dataset_starts_anew(painted: ExplorerPage) -> None:
-    painted.page.get_by_label("Dataset").select_option("other")
+    painted.page.get_by_label("Dataset", exact=True).select_option("other")
     painted.wait_status("^Ready. 12 pictures")
     painted.page.locator(".tour").wait_for()
     painted.page.locator(".ex").first.click()
@@ -86,12 +86,12 @@ def test_another_dataset_starts_anew(painted: ExplorerPage) -> None:
 def test_an_upload_is_searched_and_a_bad_one_keeps_the_drawing(painted: ExplorerPage, tmp_path: Path) -> None:
     bad = tmp_path / "board.heic"
     bad.write_bytes(b"no picture at all")
-    painted.page.locator("input[type=file]").set_input_files(bad)
+    painted.page.get_by_label("Picture file").set_input_files(bad)
     painted.page.locator(".uploaderr").filter(has_text="board.heic could not be read.").wait_for()
     painted.wait_ink(0.02, 0.3)
     good = tmp_path / "mine.png"
     Image.effect_noise((224, 224), 60).convert("RGB").save(good)
-    painted.page.locator("input[type=file]").set_input_files(good)
+    painted.page.get_by_label("Picture file").set_input_files(good)
     painted.page.locator(".id").filter(has_text="mine.png").wait_for()
     painted.stroke((80, 80), (140, 140))
     painted.wait_status("^Exact. 24 pictures searched")
@@ -99,7 +99,8 @@ def test_an_upload_is_searched_and_a_bad_one_keeps_the_drawing(painted: Explorer
 
 def test_k_mode_and_filter_of_the_matches(painted: ExplorerPage) -> None:
     before = painted.matches()
-    painted.page.locator(".matcheshead").get_by_label("Show").select_option("6")
+    painted.page.locator(".matcheshead").get_by_label("Show").fill("6")
+    painted.page.keyboard.press("Enter")
     assert len(painted.wait_other_matches(before)) == 6
     painted.page.get_by_role("radio", name="Best per domain").click()
     painted.wait_other_matches(before[:6])
