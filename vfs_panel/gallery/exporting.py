@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from vfs_panel.errors import ExportError
@@ -101,6 +102,7 @@ def _write(page: Path, html: str) -> Path:
         part.write_text(html, "utf-8")
         os.replace(part, page)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
         raise ExportError(f"{page} cannot be written: {error.strerror}. Choose another folder by --out.") from None
     return page

@@ -11,12 +11,12 @@ from vfs_panel.plots.theme import DARK, LIGHT
 _CODE = re.compile(r"^Custom(?!Label)|^OpenURL$|^Template$")  # models that carry script, or lead elsewhere
 _HTML = {"Div": "text", "Paragraph": "text", "PreText": "text", "HTML": "html", "Tooltip": "content",
          "HoverTool": "tooltips"}  # fmt: skip
-_TABLES = {"DataTable", "TableColumn", "DataCube"}
+_TABLES = {"DataTable", "DataCube"}  # Bokeh fills them only while they are visible; pandas makes better ones
 _MOST_BYTES = 64 << 20
 
 
 def clean_figure(item: Any) -> dict[str, Any] | None:
-    """Return a figure of Bokeh's `json_item` that holds no script, or None if it is none or does.
+    """Return a figure of Bokeh's `json_item` that holds no script, or None if it cannot be had.
 
     The page's Content-Security-Policy would keep such script from running; here it is not even passed on.
     """
@@ -25,7 +25,8 @@ def clean_figure(item: Any) -> dict[str, Any] | None:
     doc = item["doc"]
     if not isinstance(doc.get("roots"), list) or len(json.dumps(doc["roots"])) > _MOST_BYTES:
         return None
-    if any(_CODE.search(name) for name in names_in(doc["roots"])):
+    names = names_in(doc["roots"])
+    if names & _TABLES or any(_CODE.search(name) for name in names):
         return None
     # Without `defs`: those are of models that only Panel's scripts know, and no figure needs them.
     kept = {"version": str(doc.get("version", "")), "title": "", "roots": _cleaned(doc["roots"])}
@@ -68,10 +69,8 @@ def scripts_for(names: set[str]) -> list[Path]:
 
     folder = Path(settings.bokehjs_path()) / "js"
     files = ["bokeh.min.js"]
-    if names & (_TABLES | set(widgets.__all__)):
+    if names & set(widgets.__all__):
         files.append("bokeh-widgets.min.js")
-    if names & _TABLES:
-        files.append("bokeh-tables.min.js")
     return [folder / name for name in files]
 
 

@@ -64,6 +64,8 @@ def _figure(thing: Any) -> Parts | None:
 
         if hv.Store.current_backend not in (None, "bokeh"):
             return None  # drawn as a picture by Matplotlib, as the notebook wants it
+        if isinstance(thing, hv.Table):
+            return [{"html": thing.dframe().to_html(index=False)}]
         thing = hv.render(thing, backend="bokeh")
     for model in thing.references():  # a page has no server to tell, and runs no script that comes in data
         model.update(js_event_callbacks={}, js_property_callbacks={})

@@ -21,7 +21,7 @@ _LIVE = {
     "explorer": "The explorer needs a running kernel: open the notebook to paint. This is what it shows.",
     "controls": "These controls need a running kernel: open the notebook to use them.",
 }
-_SCRIPTED = "This figure carries script of its own and is left out. Open the notebook to see it."
+_LEFT_OUT = "This figure needs a running kernel, or carries script of its own: open the notebook to see it."
 
 
 class _Painted(BaseModel):
@@ -155,7 +155,7 @@ def _part(part: Any, found: Found) -> str:
 def _figure(value: Any, found: Found) -> str:
     figure = clean_figure(value)
     if figure is None:
-        return f"<p class=live>{_SCRIPTED}</p>"
+        return f"<p class=live>{_LEFT_OUT}</p>"
     found.figures.append(figure)
     return f"<div class=figure data-figure={len(found.figures) - 1} role=img aria-label='Figure'></div>"
 

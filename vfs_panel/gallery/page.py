@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from vfs_panel import __version__
 from vfs_panel.gallery.cleaning import markdown, python
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _WEB = Path(__file__).with_name("web")
 _CARD = re.compile(r'<script type="application/json" id="card">(.*?)</script>', re.DOTALL)
 _HEAD_CHARS = 400_000  # of a page, in which its card stands
-_CARD_PX = 320
+_CARD_PX = (480, 360)
 _TAG = re.compile(r"<[^>]+>")
 
 
@@ -99,11 +99,14 @@ def _small(url: str) -> str:
     try:
         with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as opened:
             picture = opened.convert("RGBA")
-            picture.thumbnail((_CARD_PX, _CARD_PX), Image.Resampling.LANCZOS)
+            picture.thumbnail((2 * _CARD_PX[0], _CARD_PX[1]), Image.Resampling.LANCZOS)
     except (OSError, ValueError, Image.DecompressionBombError):
         return ""
     paper = Image.new("RGB", picture.size, "white")
     paper.paste(picture, mask=picture.getchannel("A"))
+    if paper.getpixel((0, 0)) == paper.getpixel((paper.width - 1, paper.height - 1)) == (255, 255, 255):
+        # A drawing on white is shown whole, a photograph fills the card.
+        paper = ImageOps.pad(paper, _CARD_PX, color="white", method=Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     paper.save(buffer, "JPEG", quality=85)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -31,11 +31,23 @@
   }
 
   // A figure with axes may be narrower than asked for; pictures in a figure keep their size, and are scrolled.
+  // Figures side by side that find no room stand one below the other.
   function fitted(item, room) {
     const root = item.doc.roots.find(one => one.id === item.root_id)
-    const at = root?.name === "Figure" ? root.attributes : null
-    if (at && at.below?.length && at.left?.length && !at.match_aspect && at.frame_width == null && (at.width ?? 600) > room) {
-      at.width = Math.floor(room)
+    const figures = root?.name === "GridPlot" ? root.attributes.children.map(child => child[0]) : [root]
+    const width = one => one?.attributes?.width ?? 600
+    if (figures.length > 1) {
+      const rows = {}
+      for (const [one, row] of root.attributes.children) rows[row] = (rows[row] ?? 0) + width(one)
+      if (Math.max(...Object.values(rows)) <= room) return item
+      root.attributes.children.forEach((child, at) => { [child[1], child[2]] = [at, 0] })
+    }
+    const shows = axes => axes?.some(axis => axis.attributes && axis.attributes.visible !== false)
+    for (const one of figures) {
+      const at = one?.name === "Figure" ? one.attributes : null
+      if (at && shows(at.below) && shows(at.left) && !at.match_aspect && at.frame_width == null && width(one) > room) {
+        at.width = Math.floor(room)
+      }
     }
     return item
   }
@@ -51,6 +63,9 @@
         try {
           const found = await Bokeh.embed.embed_item(fitted(isDark() ? darkened(item) : item, place.clientWidth), place)
           place.views = found.roots ?? [...found]
+          await new Promise(requestAnimationFrame)
+          if (place.scrollWidth > place.clientWidth) place.tabIndex = 0  // so that the keys scroll it
+          else place.removeAttribute("tabindex")
         } catch (error) {
           place.textContent = "This figure could not be drawn."
           console.error(error)
