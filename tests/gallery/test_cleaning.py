@@ -35,8 +35,8 @@ HOSTILE = [
     "<p id=data class=figure data-figure=0>x</p>",
 ]
 FORBIDDEN = (
-    "<script", "onerror", "onload", "ontoggle", "javascript:", "elsewhere.example", "<style", "style=", "<form", "<input",
-    "<svg", "<iframe", "<object", "<base", "<meta", "<link", "data-figure", "id=", "data:text",
+    "<script", "onerror", "onload", "ontoggle", "javascript:", "elsewhere.example", "<style", "style=", "<form",
+    "<input", "<svg", "<iframe", "<object", "<base", "<meta", "<link", "data-figure", "id=", "data:text",
 )  # fmt: skip
 
 
@@ -171,7 +171,7 @@ def test_each_light_colour_has_its_dark_one() -> None:
     [
         {"title": "x"}, None, [],
         {"title": "", "about": "", "query": {"url": "https://elsewhere.example/a.png", "name": ""}, "matches": []},
-        {"title": "", "about": "", "query": {"url": 'data:image/png;base64,"onerror=alert(1)', "name": ""}, "matches": []},
+        {"title": "", "about": "", "query": {"url": 'data:image/png;base64,"onerror=1', "name": ""}, "matches": []},
     ],
 )  # fmt: skip
 def test_matches_that_are_none(value: Any) -> None:
