@@ -1,7 +1,12 @@
 """Pages are whole, hold a strict policy and lead to one another; what cannot be run is said."""
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -125,8 +130,37 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     monkeypatch.setitem(sys.modules, "nbclient", None)
     with pytest.raises(ExportError, match=r'pip install "vfs_panel\[gallery\]"'):
         export_gallery([saved(tmp_path / "a.ipynb", "1")], tmp_path)
+
+
+STOPPED = """
+import sys
+from vfs_panel.cli import main
+from vfs_panel.gallery import running
+running._FIRST = "pass"
+sys.argv = ["vfs-panel", "export", *sys.argv[1:]]
+main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs Unix signals")
+def test_ctrl_c_ends_the_kernel_too(tmp_path: Path) -> None:
+    mark = tmp_path / "pid"
+    cell = f"import os, time\nopen({str(mark)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"
+    path = saved(tmp_path / "long.ipynb", cell)
+    command = [sys.executable, "-c", STOPPED, str(path), "--out", str(tmp_path / "out")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 60
+    while not (mark.exists() and mark.read_text()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == 130, said
+    assert said.strip() == "Stopped. The same command goes on where it was."
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(mark.read_text()), 0)
+    assert not (tmp_path / "out").exists()

@@ -17,6 +17,7 @@ from vfs_panel.plots.text import plain, score_text
 _PICTURES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp")
 _URL = r"^data:image/(png|jpeg|webp);base64,[A-Za-z0-9+/=]+$"
 _VISIBLE = re.compile(r"<(?:img|hr|table)\b|[^\s<>](?![^<>]*>)")
+_FOLDING = re.compile(r"<(?:input|svg)\b")  # what xarray, Dask and scikit-learn show of themselves needs its styles
 _LIVE = {
     "explorer": "The explorer needs a running kernel: open the notebook to paint. This is what it shows.",
     "controls": "These controls need a running kernel: open the notebook to use them.",
@@ -115,12 +116,12 @@ def _rich(data: dict[str, Any], found: Found) -> Iterator[str]:
         if media in data:
             yield _picture(media, _text(data[media]), _text(data.get("text/plain", "")), found)
             return
-    if "text/html" in data:
+    if "text/html" in data and not ("text/plain" in data and _FOLDING.search(_text(data["text/html"]))):
         html = clean_html(_text(data["text/html"]))
         yield f"<div class=rich>{html}</div>" if _VISIBLE.search(html) else ""
     elif "text/markdown" in data:
         yield f"<div class=rich>{markdown(_text(data['text/markdown']))}</div>"
-    elif set(data) <= {"text/plain", "text/latex"} and "text/plain" in data:
+    elif set(data) <= {"text/plain", "text/latex", "text/html"} and "text/plain" in data:
         yield f"<pre class=out>{escape(plain_text(_text(data['text/plain'])))}</pre>"
 
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import subprocess
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 
+_LEAVE_S = 30.0  # for a kernel that is to end
 _FIRST = "from vfs_panel.gallery.kernel import show_as_data\nshow_as_data()\ndel show_as_data"
 _INSTALL = 'Notebooks are run by nbclient, which is not installed. Run: pip install "vfs_panel[gallery]"'
 
@@ -58,6 +61,7 @@ def run_notebook(path: Path, *, timeout_s: float, progress: Progress | None = No
     """
     notebook = read_notebook(path)
     try:
+        from jupyter_client.kernelspec import NoSuchKernel
         from nbclient import NotebookClient
         from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
         from nbformat.v4 import new_code_cell
@@ -83,9 +87,9 @@ def run_notebook(path: Path, *, timeout_s: float, progress: Progress | None = No
                 on_cell_executed=done,
                 resources={"metadata": {"path": str(path.resolve().parent)}},
             )
-            asyncio.run(client.async_execute())
-    except RuntimeError as error:
-        raise ExportError(f"No kernel could be started for {path.name}: {error}. Is Jupyter's python3 there?") from None
+            _execute(client)
+    except NoSuchKernel:
+        raise ExportError(_INSTALL) from None
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         number = _stopped_at(notebook)
         where = f"cell {number} of {n_cells}"
@@ -101,8 +105,35 @@ def run_notebook(path: Path, *, timeout_s: float, progress: Progress | None = No
                 f"The notebooks' kernel has no vfs_panel ({what}). Install it where Jupyter runs its kernels."
             ) from None
         raise ExportError(f"{path.name} stops in {where}: {what}. Mend it, and export again.") from None
+    except RuntimeError as error:
+        raise ExportError(f"No kernel could be started for {path.name}: {error}. Is Jupyter's python3 there?") from None
     del notebook.cells[0]
     return notebook
+
+
+def _execute(client: Any) -> None:
+    """Run a notebook beside this thread, and shut its kernel down, also at Ctrl-C.
+
+    In this thread nbclient would take Ctrl-C for itself, and a notebook that calls this has a loop already.
+    """
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="vfs-export", daemon=True)
+    thread.start()
+    # What a kernel says to itself, as when it is shut down, is nobody's business; what cells say is an output.
+    running = asyncio.run_coroutine_threadsafe(client.async_execute(stderr=subprocess.DEVNULL), loop)
+    try:
+        running.result()
+    finally:
+        running.cancel()
+        asyncio.run_coroutine_threadsafe(_all_done(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def _all_done() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.wait_for(asyncio.gather(*others, return_exceptions=True), _LEAVE_S)
 
 
 def _stopped_at(notebook: "NotebookNode") -> int:
