@@ -11,7 +11,7 @@ from vfs_panel.plots.theme import DARK, LIGHT
 _CODE = re.compile(r"^Custom(?!Label)|^OpenURL$|^Template$")  # models that carry script, or lead elsewhere
 _HTML = {"Div": "text", "Paragraph": "text", "PreText": "text", "HTML": "html", "Tooltip": "content",
          "HoverTool": "tooltips"}  # fmt: skip
-_TABLES = {"DataTable", "DataCube"}  # Bokeh fills them only while they are visible; pandas makes better ones
+_TABLES = {"DataTable", "DataCube"}  # need scripts of their own, and a page has tables without any
 _MOST_BYTES = 64 << 20
 
 

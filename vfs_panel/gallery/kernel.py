@@ -34,7 +34,7 @@ def show_as_data() -> None:
 def parts_of(thing: Any) -> Parts | None:
     """Return what stands for an object on a page, or None if it is shown as ever.
 
-    Parts are {"figure": item}, as Bokeh embeds it; {"markdown": text}; {"html": text}; {"matches": …}, see
+    Parts are {"figure": item}, as Bokeh embeds it; {"text": …}; {"markdown": …}; {"html": …}; {"matches": …}, see
     `still.still_of`; and {"live": kind} for what needs a kernel.
     """
     if _is(thing, "vfs_panel.app.explorer", "Explorer"):

@@ -20,6 +20,7 @@ _VISIBLE = re.compile(r"<(?:img|hr|table)\b|[^\s<>](?![^<>]*>)")
 _FOLDING = re.compile(r"<(?:input|svg)\b")  # what xarray, Dask and scikit-learn show of themselves needs its styles
 _LIVE = {
     "explorer": "The explorer needs a running kernel: open the notebook to paint. This is what it shows.",
+    "unpainted": "The explorer needs a running kernel: open the notebook to paint.",
     "controls": "These controls need a running kernel: open the notebook to use them.",
 }
 _LEFT_OUT = "This figure needs a running kernel, or carries script of its own: open the notebook to see it."
@@ -143,6 +144,8 @@ def _part(part: Any, found: Found) -> str:
     kind, value = next(iter(part.items())) if isinstance(part, dict) and len(part) == 1 else ("", None)
     if kind == "live":
         return f"<p class=live>{_LIVE.get(str(value), _LIVE['controls'])}</p>"
+    if kind == "text":
+        return f"<p class=live>{escape(str(value))}</p>"
     if kind in ("markdown", "html"):
         return f"<div class=rich>{(markdown if kind == 'markdown' else clean_html)(str(value))}</div>"
     if kind == "figure":

@@ -30,16 +30,16 @@ def still_of(explorer: Explorer) -> list[dict[str, Any]]:
     Returns
     -------
     parts
-        {"live": "explorer"} and, if there is anything to show, {"matches": {title, about, query, matches}}.
+        {"live": "explorer"} and {"matches": {title, about, query, matches}}; if there is nothing to show,
+        {"live": "unpainted"}, and what is the matter.
     """
-    parts: list[dict[str, Any]] = [{"live": "explorer"}]
     try:
         outcome, about = _searched(explorer.session)
         if outcome is not None and outcome.result is not None and outcome.mask is not None:
-            parts.append({"matches": _set(explorer.session, outcome, about)})
+            return [{"live": "explorer"}, {"matches": _set(explorer.session, outcome, about)}]
     except VFSError as error:
-        parts.append({"markdown": str(error)})
-    return parts
+        return [{"live": "unpainted"}, {"text": str(error)}]
+    return [{"live": "unpainted"}]
 
 
 def _searched(session: Session) -> tuple[Outcome | None, str]:
