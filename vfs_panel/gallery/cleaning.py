@@ -35,6 +35,7 @@ _ATTRIBUTES = {
 _GONE = {"script", "style", "noscript", "template", "iframe", "object", "embed", "svg", "math", "textarea", "title"}
 _SCHEMES = {"http", "https", "mailto", "data"}
 _PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp|avif|svg\+xml)[;,]", re.IGNORECASE)
+_NO_PICTURE = re.compile(r"<img(?![^>]* src=)[^>]*>")  # whose source was taken away
 _PICTURES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".gif": "gif", ".webp": "webp", ".svg": "svg+xml"}
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
 
@@ -46,6 +47,10 @@ def clean_html(html: str) -> str:
 
     nh3, the allow-list cleaner of Ammonia, does it; bleach, which Jupyter uses, is no longer developed.
     """
+    return _allowed(_NO_PICTURE.sub("", _allowed(html)))
+
+
+def _allowed(html: str) -> str:
     return nh3.clean(
         html,
         tags=_TAGS,

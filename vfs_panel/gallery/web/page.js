@@ -52,6 +52,14 @@
     return item
   }
 
+  // What can be scrolled must be so by keys too.
+  function reach() {
+    for (const place of document.querySelectorAll("pre, .rich, .figure")) {
+      if (place.scrollWidth > place.clientWidth) place.tabIndex = 0
+      else place.removeAttribute("tabindex")
+    }
+  }
+
   let drawn = Promise.resolve()
   function draw() {
     drawn = drawn.then(async () => {
@@ -63,18 +71,18 @@
         try {
           const found = await Bokeh.embed.embed_item(fitted(isDark() ? darkened(item) : item, place.clientWidth), place)
           place.views = found.roots ?? [...found]
-          await new Promise(requestAnimationFrame)
-          if (place.scrollWidth > place.clientWidth) place.tabIndex = 0  // so that the keys scroll it
-          else place.removeAttribute("tabindex")
         } catch (error) {
           place.textContent = "This figure could not be drawn."
           console.error(error)
         }
       }
+      await new Promise(requestAnimationFrame)
+      reach()
       document.documentElement.dataset.drawn = isDark() ? "dark" : "light"
     })
   }
 
+  document.addEventListener("toggle", reach, true)
   button.hidden = false
   button.addEventListener("click", () => {
     chosen = isDark() ? "light" : "dark"
