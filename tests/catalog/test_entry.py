@@ -114,3 +114,16 @@ def test_the_demo_entries_name_pictures_that_exist() -> None:
     for name, entry in open_catalog().items():
         for query in entry.queries:
             assert query.image in ids[name], query.title
+
+
+def test_what_an_entry_needs(entry: CatalogEntry, tmp_path: Path) -> None:
+    needs = entry.needs("vfs-demo")
+    assert (needs.step, needs.download_bytes) == ("build", 0)
+    assert needs.command == "vfs-panel catalog build mine --network vfs-demo"
+    assert needs.place == entry.store_path("vfs-demo")
+    entry.build("vfs-demo")
+    assert entry.needs().step == "nothing"
+    assert entry.needs("squeezenet1_1").step == "build"
+    shutil.rmtree(tmp_path / "pictures")
+    assert entry.needs("squeezenet1_1").step == "by hand"
+    assert entry.needs("squeezenet1_1").place == tmp_path / "pictures"

@@ -3,12 +3,14 @@
 from vfs_panel.catalog.adding import add_entry, folder_entry
 from vfs_panel.catalog.catalog import Catalog, bundled_folder, open_catalog, user_folder
 from vfs_panel.catalog.entry import CatalogEntry
+from vfs_panel.catalog.needs import Needs
 from vfs_panel.catalog.reading import Problem, check_entry, read_entry
 from vfs_panel.catalog.schema import NetworkEntry, SuggestedQuery
 
 __all__ = [
     "Catalog",
     "CatalogEntry",
+    "Needs",
     "NetworkEntry",
     "Problem",
     "SuggestedQuery",

@@ -22,6 +22,7 @@ from vfs_panel.errors import CatalogError, StoreError
 from vfs_panel.settings import settings
 
 if TYPE_CHECKING:
+    from vfs_panel.catalog.needs import Needs
     from vfs_panel.features import FeatureStore
     from vfs_panel.images.dataset import ImageDataset
 
@@ -136,6 +137,27 @@ class CatalogEntry(Part):
             return all(layer in store.layers and store.complete(layer) for layer in self.network(network).layers)
         except StoreError:
             return False
+
+    def needs(self, network: str | None = None) -> "Needs":
+        """Return the next step before a network of the entry, the first by default, can be searched.
+
+        Raises
+        ------
+        CatalogError
+            If the entry has no network of that name.
+        """
+        from vfs_panel.catalog.needs import needs_of
+
+        return needs_of(self, network)
+
+    def fetch(self, *, progress: Progress | None = None) -> None:
+        """Download, unpack and put into place what can be had; what is there already is kept.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called with bytes done and bytes in all.
+        """
 
     def store(self, network: str | None = None) -> "FeatureStore":
         """Return the features of a network, the first by default.
