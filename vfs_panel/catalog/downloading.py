@@ -23,6 +23,7 @@ import requests
 from vfs_panel.catalog.space import full_disk_said, require_space
 from vfs_panel.catalog.turns import own_turn
 from vfs_panel.catalog.webfile import CutError, Source, Version, first_byte, pieces
+from vfs_panel.disk import sync
 from vfs_panel.errors import CatalogError
 
 logger = logging.getLogger(__name__)
@@ -215,8 +216,8 @@ class _Task:
                 self.part.touch()
                 self.notes.write_text(json.dumps(asdict(version)), "utf-8")
             stream = open(self.part, "ab")  # noqa: SIM115 - closed below, where a full disk may show too
-        self.report(have, limit, now=True)
         try:
+            self.report(have, limit, now=True)
             for piece in pieces(response):
                 if limit is not None and have + len(piece) > limit:
                     raise CatalogError(self._removed(f"more than the {limit:,} bytes come that were announced"))
@@ -245,8 +246,6 @@ class _Task:
         CatalogError
             If it is not the expected file; the part is removed.
         """
-        from vfs_panel.features.disk import sync
-
         wrong = self._wrong(self.part)
         if wrong:
             raise CatalogError(self._removed(wrong))

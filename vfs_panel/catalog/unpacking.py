@@ -12,6 +12,7 @@ from pathlib import Path
 from vfs_panel.catalog.contents import Contents, Member, UnsafeArchiveError, open_archive
 from vfs_panel.catalog.space import full_disk_said, require_space
 from vfs_panel.catalog.turns import own_turn
+from vfs_panel.disk import link_or_copy
 from vfs_panel.errors import CatalogError
 from vfs_panel.words import size_words
 
@@ -82,8 +83,6 @@ def _is_done(folder: Path) -> bool:
 
 
 def _unpack(archive: Path, into: Path, progress: Progress | None) -> None:
-    from vfs_panel.features.disk import link_or_copy
-
     packed = archive.stat().st_size
     budget = _Budget(max(_MAX_RATIO * packed, _SMALL_BYTES))
     links: list[Member] = []
