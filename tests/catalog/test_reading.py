@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vfs_panel.catalog import CatalogEntry, Problem, check_entry, read_entry
@@ -45,8 +45,8 @@ def test_a_sound_entry(tmp_path: Path) -> None:
         ("title: Mine", "titel: Mine", 1, "did you mean 'title'"),
         ("  path: pictures\n", "", 2, "'pictures.path' is missing"),
         ("path: pictures", "path: ../pictures", 4, "leads out of"),
-        ("source: folder", "source: web", 2, "`source: demo` or `source: folder`"),
-        ("  source: folder\n", "", 2, "`source: demo` or `source: folder`"),
+        ("source: folder", "source: web", 2, "`source: demo`, `source: folder` or `source: fetched`"),
+        ("  source: folder\n", "", 2, "`source: demo`, `source: folder` or `source: fetched`"),
         ("path: pictures", "path: p\n  domain: camera", 2, "no labels CSV"),
         ("layers: [layer3, layer4]", "layers: []", 7, "at least 1 item"),
         ("layers: [layer3, layer4]", "layers: [layer4, layer4]", 6, "stands twice"),
@@ -107,6 +107,7 @@ def test_absolute_paths_and_home_are_the_users_own(tmp_path: Path) -> None:
         assert entry.pictures.path == str(Path(path).expanduser())  # type: ignore[union-attr]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.integers(0, len(SOUND)))
 def test_no_text_is_more_than_a_problem(tmp_path_factory: pytest.TempPathFactory, text: str, at: int) -> None:
     file = tmp_path_factory.getbasetemp() / "any.yml"
@@ -115,6 +116,7 @@ def test_no_text_is_more_than_a_problem(tmp_path_factory: pytest.TempPathFactory
     assert isinstance(found, CatalogEntry) or all("\n" not in str(problem) for problem in found)
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=8),
