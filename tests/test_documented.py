@@ -10,14 +10,28 @@ import typer
 import yaml
 
 from vfs_panel.catalog import bundled_folder
+from vfs_panel.catalog.describing import LabelFile, NamesFile, Rule
 from vfs_panel.catalog.entry import CatalogEntry
-from vfs_panel.catalog.schema import DemoPictures, FolderPictures, NetworkEntry, Part, QueryStroke, SuggestedQuery
+from vfs_panel.catalog.parts import Part, SetFile
+from vfs_panel.catalog.schema import (
+    DemoPictures,
+    DownloadedFeatures,
+    FetchedPictures,
+    FolderPictures,
+    NetworkEntry,
+    QueryStroke,
+    RemoteFeatures,
+    SuggestedQuery,
+)
 from vfs_panel.cli import app
 from vfs_panel.settings import Settings
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
 TEMPLATE = (bundled_folder() / "your-folder.yml").read_text("utf-8")
-PARTS = (CatalogEntry, DemoPictures, FolderPictures, NetworkEntry, SuggestedQuery, QueryStroke)
+PARTS = (
+    CatalogEntry, DemoPictures, FolderPictures, FetchedPictures, SetFile, LabelFile, NamesFile, Rule, NetworkEntry,
+    DownloadedFeatures, RemoteFeatures, SuggestedQuery, QueryStroke,
+)  # fmt: skip
 ROOT = typer.main.get_command(app)
 
 
@@ -37,7 +51,9 @@ def test_the_commands_are_those_that_were_promised() -> None:
         "demo", "models", "extract", "verify", "store", "search", "catalog", "serve", "bench",
     }  # fmt: skip
     assert {path[1] for path in COMMANDS if path[0] == "store"} == {"info", "subset", "convert", "import"}
-    assert {path[1] for path in COMMANDS if path[0] == "catalog"} == {"list", "show", "validate", "build", "add"}
+    assert {path[1] for path in COMMANDS if path[0] == "catalog"} == {
+        "list", "show", "validate", "build", "add", "fetch",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))

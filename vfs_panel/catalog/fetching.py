@@ -18,7 +18,7 @@ from vfs_panel.catalog import places
 from vfs_panel.catalog.downloading import download
 from vfs_panel.catalog.parts import SetFile, SourceFile
 from vfs_panel.catalog.schema import DownloadedFeatures, FetchedPictures, NetworkEntry
-from vfs_panel.catalog.space import full_disk_said, require_space
+from vfs_panel.catalog.space import NoSpaceError, full_disk_said, require_space
 from vfs_panel.catalog.stores import check_made_by
 from vfs_panel.catalog.unpacking import unpack
 from vfs_panel.errors import CatalogError, StoreError, VFSError
@@ -175,7 +175,14 @@ def _download(file: SourceFile, target: Path, progress: Progress | None) -> None
 
 
 def _unpack(archive: Path, folder: Path, progress: Progress | None, *, remove: bool = False) -> None:
-    unpack(archive, folder, progress=progress)
+    try:
+        unpack(archive, folder, progress=progress)
+    except NoSpaceError:
+        raise
+    except CatalogError:
+        if remove:  # loading it anew may mend it; a full disk is no reason to
+            archive.unlink(missing_ok=True)
+        raise
     if remove:
         archive.unlink(missing_ok=True)
         with suppress(OSError):  # other archives may wait there, or their locks

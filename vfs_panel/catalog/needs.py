@@ -80,7 +80,7 @@ def _fetch(entry: "CatalogEntry", network: str, wanted: list[Wanted], then: str)
         return Needs("by hand", text, command, total, missing[0].folder)
     what = ", ".join(dict.fromkeys(one.what for one in wanted))
     if total == 0:
-        text = f"Unpack the files of {what} that were put into {place}{then}."
+        text = f"Unpack what was downloaded or put into {place} ({what}){then}."
     elif total is None:
         known = sum(size for size in sizes if size)
         amount = f"{size_words(known)} and more" if known else "files of unknown size"
