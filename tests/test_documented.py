@@ -9,7 +9,7 @@ import pytest
 import typer
 import yaml
 
-from vfs_panel.catalog import bundled_folder
+from vfs_panel.catalog import bundled_folder, read_entry
 from vfs_panel.catalog.describing import LabelFile, NamesFile, Rule
 from vfs_panel.catalog.entry import CatalogEntry
 from vfs_panel.catalog.parts import Part, SetFile
@@ -82,6 +82,17 @@ def test_catalog_fields(part: type[Part]) -> None:
 
 def test_the_template_shows_a_sound_entry() -> None:
     assert yaml.safe_load(TEMPLATE)["template"] is True
+
+
+@pytest.mark.parametrize("other", ["rendered by vfs_panel", "a published data set"])
+def test_the_other_ways_of_the_template_are_sound(other: str, tmp_path: Path) -> None:
+    """The commented sources of pictures, put into the place of the folder."""
+    start = TEMPLATE.index("# pictures:", TEMPLATE.rindex("\n\n", 0, TEMPLATE.index(other)))
+    block = TEMPLATE[start:].split("\n\n", 1)[0].replace("\n# ", "\n").removeprefix("# ")
+    head, tail = TEMPLATE.index("\npictures:"), TEMPLATE.index("\nnetworks:")
+    text = TEMPLATE[:head] + "\n" + block + "\n" + TEMPLATE[tail:]
+    (tmp_path / "other.yml").write_text(text, "utf-8")
+    assert read_entry(tmp_path / "other.yml").pictures.source in ("demo", "fetched")
 
 
 def _blocks(language: str) -> list[str]:

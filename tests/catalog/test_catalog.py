@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from vfs_panel.catalog import Catalog, bundled_folder, open_catalog, user_folder
+from vfs_panel.cli import run
 from vfs_panel.errors import CatalogError
 from vfs_panel.images.demo.sources import CREDITS
 from vfs_panel.settings import settings
@@ -77,6 +78,18 @@ def test_a_name_that_stands_twice(folder: Path) -> None:
     catalog = Catalog.open(folder)
     assert catalog["a"].title == "A"
     assert any("is taken by" in problem.text for problem in catalog.problems)
+
+
+def test_names_that_stand_twice_are_told_by_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "broken.yml").unlink()
+    (folder / "a.yml").write_text(ENTRY.format("Another"))
+    assert run(["catalog", "validate", str(folder)]) == 2
+    told = capsys.readouterr()
+    assert (
+        told.err.strip() == (f"{folder / 'a.yml'}: the name 'a' is taken by {folder / 'a.yaml'}; rename this file")
+        or told.err.strip() == f"{folder / 'a.yaml'}: the name 'a' is taken by {folder / 'a.yml'}; rename this file"
+    )
+    assert f"{folder / 'first.yml'}: sound" in told.out
 
 
 def test_a_single_file_is_a_catalog(folder: Path) -> None:

@@ -79,7 +79,7 @@ def test_a_download_that_is_cut_goes_on_and_the_set_is_built(
     assert command("fetch", entry) == 0
     assert site.ranges("set.zip") == ["", f"bytes={len(archive) // 2}-"]
     assert "Next: vfs-panel catalog build mine" in capsys.readouterr().err
-    assert not (set_folder(entry) / "downloads").exists()
+    assert not (set_folder(entry) / ".downloads").exists()
     images = entry.images()
     assert (len(images), set(images.table["domain"])) == (12, {"photo", "sketch"})
     assert (entry.needs().step, entry.needs().download_bytes) == ("build", 0)

@@ -114,7 +114,9 @@ class CatalogEntry(Part):
         Raises
         ------
         ImageError
-            If a picture folder is missing or holds no picture.
+            If a picture folder is missing or holds no picture, or its labels do not fit.
+        CatalogError
+            If files are not fetched yet, with the command to do it; or no picture is of the entry's splits.
         StoreError
             If rendered pictures cannot be written.
         """

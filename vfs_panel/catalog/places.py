@@ -14,7 +14,7 @@ from vfs_panel.settings import settings
 if TYPE_CHECKING:
     from vfs_panel.catalog.entry import CatalogEntry
 
-DOWNLOADS = "downloads"
+DOWNLOADS = ".downloads"
 """Folder, below a data set's own, of archives that are not unpacked yet."""
 
 

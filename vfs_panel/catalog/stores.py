@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from vfs_panel.catalog import places
 from vfs_panel.catalog.parts import SourceFile
 from vfs_panel.catalog.schema import NetworkEntry, RemoteFeatures
-from vfs_panel.errors import StoreError
+from vfs_panel.errors import NetworkError, StoreError
 
 if TYPE_CHECKING:
     from vfs_panel.catalog.entry import CatalogEntry
@@ -99,7 +99,10 @@ def check_made_by(path: Path, entry: "CatalogEntry", network: NetworkEntry) -> N
         from vfs_panel.features.origin import check_same_network
         from vfs_panel.models import load_network
 
-        loaded = load_network(network.name, weights=weights_of(network), strict=network.strict)
+        try:
+            loaded = load_network(network.name, weights=weights_of(network), strict=network.strict)
+        except NetworkError:  # for want of a package, say: nothing to compare
+            return
         check_same_network(loaded, store)
 
 

@@ -160,9 +160,11 @@ def build(
     catalog: Place = None,
 ) -> None:
     """Extract the features of an entry into the cache folder; what is there is kept, and nothing is downloaded."""
+    from vfs_panel.catalog import stores
+
     entry = _open(name, catalog)
     for chosen in prepare(entry, network, again=again):
-        print(entry.store_path(chosen))
+        print(stores.address(entry, entry.network(chosen)))
 
 
 @app.command()
