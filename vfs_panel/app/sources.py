@@ -99,7 +99,7 @@ def _open(path: Path) -> FeatureStore | CatalogEntry | Catalog:
 def _of_entry(entry: CatalogEntry) -> Source:
     def network(name: str) -> Network:
         chosen = entry.network(name)
-        return load_network(chosen.name, weights=chosen.weights, strict=chosen.strict)
+        return load_network(chosen.name, weights=entry.weights(name), strict=chosen.strict)
 
     built = [n for n in entry.networks if entry.is_built(n.name)] or entry.networks
     return Source(
@@ -111,7 +111,7 @@ def _of_entry(entry: CatalogEntry) -> Source:
         store=entry.store,
         images=entry.images,
         network=network,
-        queries=list(entry.queries),
+        queries=entry.suggested(),
         about={name: getattr(entry, name) for name in ("description", "licence", "attribution", "citation")},
     )
 

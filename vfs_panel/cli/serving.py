@@ -5,7 +5,6 @@ import os
 import socket
 import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,18 +35,22 @@ def demo(
     if not prepare_only:
         port = free_port(port, address)  # before minutes of work, not after
     catalog = Catalog.open(bundled_folder())
-    for entry in catalog.values():
+    rendered = [entry for entry in catalog.values() if entry.pictures.source == "demo"]
+    for entry in rendered:
         prepare(entry)
     if prepare_only:
-        note(f"Ready: {', '.join(entry.title for entry in catalog.values())}. Start with: vfs-panel demo")
+        note(f"Ready: {', '.join(entry.title for entry in rendered)}. Start with: vfs-panel demo")
         return
     run_server(catalog, port=port, address=address, show=show)
 
 
 def serve(
     catalog: Annotated[
-        Path | None,
-        typer.Argument(help="Folder of catalog entries; by default the bundled ones and your own."),
+        str | None,
+        typer.Argument(
+            help="Catalog: a folder, an entry's file, or a web address; by default the bundled one and your own.",
+            metavar="[PLACE]",
+        ),
     ] = None,
     port: Port = 5006,
     address: Address = "localhost",
@@ -76,16 +79,32 @@ def serve(
     run_server(opened, port=port, address=address, show=show)
 
 
-def prepare(entry: "CatalogEntry", network: str | None = None, *, again: bool = False) -> None:
-    """Build what an entry needs, with progress; with `network`, only for that one."""
+def prepare(entry: "CatalogEntry", network: str | None = None, *, again: bool = False) -> list[str]:
+    """Build what an entry needs, with progress, and return the networks whose features are there then.
+
+    Without `network`, those whose weights must be fetched or got by hand first are left out, and named.
+
+    Raises
+    ------
+    CatalogError
+        If nothing can be built before something is fetched; the message says the command.
+    """
     names = [n.name for n in entry.networks] if network is None else [entry.network(network).name]
     if not again and all(entry.is_built(name) for name in names):
-        return
+        return names
+    missing = {name: needs for name in names if (needs := entry.needs(name)).step in ("fetch", "by hand")}
+    said = [f"{entry.title} cannot be built with {name} yet. {needs.full_text}" for name, needs in missing.items()]
+    if len(missing) == len(names):
+        raise CatalogError(said[0])
+    for line in said:
+        note(line)
+    names = [name for name in names if name not in missing]
     with progress(f"Preparing the pictures of {entry.title}") as report:
         entry.images(report)
     for name in names:
         with progress(f"Extracting {entry.title} with {name}") as report:
             entry.build(name, progress=report, again=again)
+    return names
 
 
 def free_port(port: int, address: str) -> int:
