@@ -27,12 +27,15 @@ def folder(tmp_path: Path) -> Path:
 def test_the_bundled_entries_are_sound_and_credit_their_pictures() -> None:
     catalog = Catalog.open(bundled_folder())
     assert catalog.problems == []
-    assert list(catalog) == ["photos", "camera-traps"]
+    demo = [name for name, entry in catalog.items() if entry.pictures.source == "demo"]
+    assert demo == ["photos", "camera-traps", "chest-films"]
     assert list(catalog.templates) == ["your-folder"]
     for entry in catalog.values():
         assert entry.title
         assert entry.description
         assert entry.citation
+    assert "no medical images" in catalog["chest-films"].description
+    for entry in (catalog["photos"], catalog["camera-traps"]):
         for photograph in CREDITS:
             assert photograph in entry.licence, photograph
         for credit in ("china.jpg): danielbuechele, CC BY 2.0", "flower.jpg): danielbuechele / vultilion, CC BY 2.0"):
@@ -84,7 +87,8 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_the_users_own_folder_joins_the_bundled_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert set(open_catalog()) == {"photos", "camera-traps"}
+    assert {"photos", "camera-traps", "chest-films"} <= set(open_catalog())
+    assert "first" not in open_catalog()
     monkeypatch.setenv("VFS_CATALOG", str(folder))
     settings.cache_clear()
     assert user_folder() == folder

@@ -105,12 +105,14 @@ def test_a_folder_is_added_built_and_listed(picture_folder: Path, capsys: pytest
 
 
 def test_the_demo_entries_name_pictures_that_exist() -> None:
-    from vfs_panel.images.demo import camera_traps, photos
+    from vfs_panel.images.demo import camera_traps, chest_films, photos
 
     ids = {
         "photos": {plan.image_id for plan in photos.plans()},
         "camera-traps": {plan.image_id for plan in camera_traps.plans()},
+        "chest-films": {plan.image_id for plan in chest_films.plans()},
     }
-    for name, entry in open_catalog().items():
-        for query in entry.queries:
-            assert query.image in ids[name], query.title
+    catalog = open_catalog()
+    for name, known in ids.items():
+        for query in catalog[name].queries:
+            assert query.image in known, query.title
