@@ -60,8 +60,8 @@ class Thorax:
         """Rectangles x0, y0, x1, y1 in pixels: the heart down to the dome, the right lung's middle, the shoulder."""
         x, y, half, half_height = self.heart
         boxes = {"heart": (x - half, y - half_height, x + half, self.top + 0.95 * self.height)}
-        x, y = self.lung_at(-1, 0.55, 0.45)
-        across, down = 0.28 * self.half_width, 0.28 * self.height
+        x, y = self.lung_at(-1, 0.64, 0.45)  # clear of the widest heart
+        across, down = 0.25 * self.half_width, 0.25 * self.height
         boxes["right lung"] = (x - across, y - down, x + across, y + down)
         x, y = self.lung_at(-1, 1.15, 0.05)
         boxes["shoulder"] = (x - 20, y - 12, x + 20, y + 28)
