@@ -40,7 +40,8 @@ def best_of_groups(
     Returns
     -------
     DataFrame with one row per disc and group: disc (its number), image (that was painted on), label and own (its label
-    and group), group, score and match (of the best match there), same_label, and right, NaN where the group does not show the spot.
+    and group), group, score and match (of the best match there), same_label, and right: NaN where the group does not
+    show the spot.
     """
     table = images.table
     stride_px = SIZE_PX / engine.spec.grid[2]

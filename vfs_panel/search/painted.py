@@ -1,6 +1,9 @@
-"""A region painted on a picture -> the query for it, in one call."""
+"""A region painted on a picture -> the query for it, in one call; and back to the grid, to be drawn."""
 
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vfs_panel.search.mask import grid_mask
 from vfs_panel.search.query import RegionQuery
@@ -49,3 +52,11 @@ def box_of_shares(
     """Return a rectangle given in shares of a picture's width and height: 0.25, 0.25, 0.75, 0.75 is its middle."""
     height, width = images.rgb(image_id).shape[:2]
     return Stroke.box(left * width, top * height, right * width, bottom * height)
+
+
+def on_grid(query: RegionQuery) -> NDArray[np.float32]:
+    """Return the weights of a query's first region on the whole grid (y, x), for `plots.query.layer_view`."""
+    y, x, height, width = query.box
+    mask = np.zeros(query.grid, np.float32)
+    mask[y : y + height, x : x + width] = query.mask
+    return mask
