@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     )
     builds: bool | None = Field(
         default=None,
-        description="Whether the app builds catalog entries from the page: on or off; by default only for this machine.",
+        description="Whether pages may build catalog entries: on, off; by default only those of this machine.",
     )
     max_upload_mb: float = Field(default=20.0, gt=0, description="Largest picture file that the app takes, in MB.")
 

@@ -23,7 +23,7 @@ from vfs_panel.settings import settings
 
 logger = logging.getLogger(__name__)
 
-Phase = Literal["waiting", "running", "done", "failed", "cancelled"]
+Phase = Literal["waiting", "running", "stopping", "done", "failed", "cancelled"]
 GRACE_S = 5.0  # after a build was told to stop, before it is killed
 _RATE_S = 20.0  # the rate is that of so long
 _LOG_BYTES = 4000
@@ -65,8 +65,8 @@ class Build:
 
     @property
     def is_active(self) -> bool:
-        """Whether it runs, or waits for its turn."""
-        return self.phase in ("waiting", "running")
+        """Whether it runs, waits for its turn, or has not ended yet though it was told to."""
+        return self.phase in ("waiting", "running", "stopping")
 
     @property
     def left_s(self) -> float | None:
@@ -141,9 +141,8 @@ class Builds:
             if job is None or not job.build.is_active:
                 return
             job.cancelled = True
-            process = job.process
-            if process is None:
-                job.build = replace(job.build, phase="cancelled")
+            process, waits = job.process, job.build.phase == "waiting"
+            job.build = replace(job.build, phase="cancelled" if waits else "stopping")
         if process is not None:
             process.terminate()
             threading.Timer(GRACE_S, _kill, (process,)).start()
