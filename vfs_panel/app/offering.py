@@ -1,15 +1,17 @@
 """What an offer says: what an entry shows and needs, and how far its building is. Pure functions."""
 
+import shlex
 from typing import Any
 
 from vfs_panel.app.builds import Build
 from vfs_panel.app.sources import Source
 from vfs_panel.app.state import Offer
-from vfs_panel.catalog import Needs
+from vfs_panel.catalog import CatalogEntry, Needs, NetworkEntry, bundled_folder, user_folder
 from vfs_panel.plots.text import count_text
 from vfs_panel.search.devices import size_words
 
 STAGES = {"fetch": "Downloading", "pictures": "Preparing the pictures", "features": "Extracting features"}
+BUILD = "Its features are not on this server yet. Searches go on while they are extracted."
 _SHORT = 10  # of what is counted, a second: below, tenths are said
 
 
@@ -50,7 +52,7 @@ def offer_view(
     facts = [
         ("Pictures", f"{pictures:,}" if pictures else ""),
         ("Download", size_words(needs.download_bytes) if needs.download_bytes else ""),
-        *(("Network", f"{each.name}, {_layers(list(each.layers))}") for each in networks),
+        ("Network" if len(networks) == 1 else "Networks", "; ".join(_seen_by(each) for each in networks)),
         ("Licence", source.about.get("licence", "")),
         ("Attribution", source.about.get("attribution", "")),
         ("Homepage", source.about.get("homepage", "")),
@@ -65,9 +67,9 @@ def offer_view(
         "description": " ".join(source.about.get("description", "").split()),
         "reason": offer.reason,
         "facts": [[name, " ".join(words.split())] for name, words in facts if words],
-        "needs": "" if offer.again else needs.text,
+        "needs": "" if offer.again else BUILD if needs.step == "build" else needs.text,
         "place": str(needs.place) if by_hand and needs.place is not None else "",
-        "command": needs.command + (" --again" if offer.again and needs.command else ""),
+        "command": _command(entry, needs, offer),
         "button": "" if by_hand or not allowed else button,
         "again": "Look again" if by_hand or not allowed else "",
         "off": not allowed and not by_hand,
@@ -75,8 +77,21 @@ def offer_view(
     }
 
 
-def _layers(layers: list[str]) -> str:
-    return f"{'layer' if len(layers) == 1 else 'layers'} {', '.join(layers)}"
+def _seen_by(network: NetworkEntry) -> str:
+    return f"{network.name} ({'layer' if len(network.layers) == 1 else 'layers'} {', '.join(network.layers)})"
+
+
+def _command(entry: CatalogEntry, needs: Needs, offer: Offer) -> str:
+    """Return what does it in a terminal: for all networks at once, and by the catalog that the entry is in."""
+    command = needs.command
+    if needs.step == "build" or offer.again:
+        only = f" --network {shlex.quote(offer.network)}" if offer.network else ""
+        command = f"vfs-panel catalog build {entry.name}{only}{' --again' if offer.again else ''}"
+    folder = entry.file.parent.resolve()
+    known = {bundled_folder().resolve(), user_folder().resolve()}
+    if command.startswith("vfs-panel catalog") and "--catalog" not in command and folder not in known:
+        command += f" --catalog {shlex.quote(str(folder))}"
+    return command
 
 
 def progress_view(build: Build | None, owner: str, ahead: int) -> dict[str, Any] | None:

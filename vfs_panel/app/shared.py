@@ -231,5 +231,16 @@ def warm(source: Source) -> None:
 
 def forget() -> None:
     """Drop everything that is shared, for example after a store was built anew."""
-    for cache in (_stores, _images, _thumbnails, _engines, _extractors, _chances, _features, _columns, _directions, _cards):
+    for cache in (
+        _stores,
+        _images,
+        _thumbnails,
+        _engines,
+        _extractors,
+        _chances,
+        _features,
+        _columns,
+        _directions,
+        _cards,
+    ):
         cache.clear()
