@@ -49,7 +49,8 @@ class Explorer(pn.viewable.Viewer):
         query, work = QueryView(session, keys.over), WorkView(session)
         keys.header = header
         self._work = box(*work.parts, classes=("vfs-work",))
-        main = box(box(*query.parts, classes=("vfs-query",)), self._work, classes=("vfs-main",))
+        self._query = box(*query.parts, classes=("vfs-query",))
+        main = box(self._query, self._work, classes=("vfs-main",))
         self._frame = ("vfs-root", "page" if page else "inline")
         self._root = box(header.part, main, StatusView(session).part, work.tour)
         for part in self._root.select(Part):
@@ -58,7 +59,8 @@ class Explorer(pn.viewable.Viewer):
         self.state.param.watch(lambda *_: self._dress(), ["theme", "offer"])
 
     def _dress(self) -> None:
-        self._work.css_classes = ["vfs-work", *(["offering"] if self.state.offer is not None else [])]
+        offering = ["offering"] if self.state.offer is not None else []
+        self._work.css_classes, self._query.css_classes = ["vfs-work", *offering], ["vfs-query", *offering]
         self._root.css_classes = [*self._frame, *(["dark"] if self.state.theme == "dark" else [])]
 
     def __panel__(self) -> pn.Column:

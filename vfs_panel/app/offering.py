@@ -4,7 +4,7 @@ import shlex
 from typing import Any
 
 from vfs_panel.app.builds import Build
-from vfs_panel.app.sources import Source
+from vfs_panel.app.sources import ABOUT, Source
 from vfs_panel.app.state import Offer
 from vfs_panel.catalog import CatalogEntry, Needs, NetworkEntry, bundled_folder, user_folder
 from vfs_panel.plots.text import count_text
@@ -47,17 +47,14 @@ def offer_view(
     entry = source.entry
     assert entry is not None
     networks = [each for each in entry.networks if offer.network in ("", each.name)]
-    if not offer.again and not offer.network:
-        networks = [each for each in networks if not source.ready or each.name in source.unbuilt]
+    if not offer.again and not offer.network and source.ready and source.unbuilt:
+        networks = [each for each in networks if each.name in source.unbuilt]
     facts = [
         ("Pictures", f"{pictures:,}" if pictures else ""),
         ("Download", size_words(needs.download_bytes) if needs.download_bytes else ""),
         ("Network" if len(networks) == 1 else "Networks", "; ".join(_seen_by(each) for each in networks)),
-        ("Licence", source.about.get("licence", "")),
-        ("Attribution", source.about.get("attribution", "")),
-        ("Homepage", source.about.get("homepage", "")),
-        ("Citation", source.about.get("citation", "")),
     ]
+    credits_ = [(name.capitalize(), source.about.get(name, "")) for name in ABOUT if name != "description"]
     by_hand = needs.step == "by hand"
     button = "Download and build" if needs.step == "fetch" else "Build again" if offer.again else "Build"
     return {
@@ -66,7 +63,8 @@ def offer_view(
         "state": "cannot be searched by today’s network" if offer.again else mark(needs, None) or "not built",
         "description": " ".join(source.about.get("description", "").split()),
         "reason": offer.reason,
-        "facts": [[name, " ".join(words.split())] for name, words in facts if words],
+        "facts": [[name, words] for name, words in facts if words],
+        "credits": [[name, " ".join(words.split())] for name, words in credits_ if words],
         "needs": "" if offer.again else BUILD if needs.step == "build" else needs.text,
         "place": str(needs.place) if by_hand and needs.place is not None else "",
         "command": _command(entry, needs, offer),

@@ -103,7 +103,7 @@ class Offers:
         source = session.sources[name]
         if source.entry is None:
             return
-        if state.dataset not in session.sources:  # nothing is open at all
+        if not state.picture:  # nothing is open beside it
             first = next(iter(source.networks))
             state.param.update(dataset=name, network=first, layer=source.first_layer(first))
         if not reason and not again:
@@ -184,11 +184,19 @@ class Offers:
         if self._loop is None or document is None or self._coming or self._loop.is_closed():
             return
         self._coming = True
-        asyncio.run_coroutine_threadsafe(take_turn(document, self.follow), self._loop)
+
+        async def bring() -> None:
+            try:
+                await take_turn(document, self.follow)
+            finally:
+                self._coming = False
+
+        asyncio.run_coroutine_threadsafe(bring(), self._loop)
 
     def follow(self) -> None:
         """Take in what has changed with the builds."""
         self._coming = False
+        offer = self._session.state.offer
         for build in BUILDS.all():
             now = (build.phase, build.built)
             if self._known.get(build.file) == now:
@@ -199,4 +207,6 @@ class Offers:
             for source in list(self._session.sources.values()):
                 if source.entry is not None and source.entry.file == build.file:
                     self.refresh(source.name)
+                    if build.phase == "done" and offer is not None and offer.dataset == source.name:
+                        self._session.state.status = Status("Built.", f"{source.title} can be searched now.")
         self._session.state.builds += 1

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import xarray as xr
@@ -97,9 +98,11 @@ class Session:
         return rows, columns
 
     def picture_rgb(self) -> Any:
-        """Return the open picture, uint8 (y, x, 3)."""
+        """Return the open picture, uint8 (y, x, 3); raises ImageError where no set is open."""
         if self.state.upload is not None:
             return self.state.upload.rgb
+        if not self.state.picture:
+            raise ImageError("No picture is open.")  # the pictures of a set that is not built are not to be made here
         return shared.images_of(self.source).rgb(self.state.picture)
 
     # --- choosing -----------------------------------------------------------------------------------------------
@@ -517,7 +520,7 @@ class Session:
             changes["status"] = Status(outcome.status.lead, f"{outcome.problem.title}.")
         if outcome.problem is not None:
             problem = outcome.problem
-            changes["problem"] = Problem(problem.title, problem.text, problem.command, self._back(), problem.status)
+            changes["problem"] = replace(problem, back=self._back())
         if outcome.engine is not None:
             self._last_good = (state.dataset, state.network, job.layer)
             self.outcome = outcome

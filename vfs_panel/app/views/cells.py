@@ -49,7 +49,12 @@ class CellsView:
         session.state.param.watch(self._redraw, ["dataset", "network", "layer", "picture", "upload", "theme"])
         session.on_publish.append(self._publish)
         session.on_resize.append(self._redraw)
+        session.state.param.watch(self._appear, ["picture"])
+        self._appear()
         self._redraw()
+
+    def _appear(self, *_: Any) -> None:
+        self.part.visible = bool(self._session.state.picture)
 
     def _redraw(self, *_: Any) -> None:
         session, state = self._session, self._session.state

@@ -35,16 +35,23 @@ class ProblemView:
     def _show(self, *_: Any) -> None:
         problem = self._session.state.problem
         if problem is None:
-            self.part.show(title="", text="", command="", back="")
+            self.part.show(title="", text="", command="", back="", rebuild=False)
         else:
-            self.part.show(title=problem.title, text=problem.text, command=problem.command, back=problem.back)
+            self.part.show(
+                title=problem.title, text=problem.text, command=problem.command, back=problem.back,
+                rebuild=bool(problem.rebuild),
+            )  # fmt: skip
 
     def _do(self, msg: dict[str, Any]) -> None:
+        problem = self._session.state.problem
         if msg["do"] == "back":
             self._session.go_back()
         elif msg["do"] == "again":
             shared.forget()
             self._session.try_again()
+        elif msg["do"] == "rebuild" and problem is not None and problem.rebuild:
+            state = self._session.state
+            self._session.offers.offer(state.dataset, state.network, reason=problem.rebuild, again=True)
 
 
 class StatusView:

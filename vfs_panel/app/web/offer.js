@@ -11,7 +11,7 @@ export function render({model, el}) {
   const say = (name, more = {}) => model.send_msg({do: name, ...more})
   const button = (words, cls, act) => h("button", {type: "button", class: "btn " + cls, onclick: act, text: words})
   const title = h("h2"), state = h("span", {class: "sub cut"})
-  const text = h("p", {class: "what"}), reason = h("p", {class: "reason"}), facts = h("dl", {class: "facts"})
+  const text = h("p", {class: "what"}), reason = h("p", {class: "reason"}), facts = h("dl", {class: "facts"}), credits = h("dl", {class: "facts credits"})
   const needs = h("p", {class: "needs"}), place = h("code"), where = h("div", {class: "cmd"}, place, copier(() => place, "Copy the path"))
   const start = button("", "primary", () => say("build")), look = button("", "", () => say("look")), back = button("", "", () => say("back"))
   const acts = h("div", {class: "row act"}, start, look, back)
@@ -23,10 +23,10 @@ export function render({model, el}) {
   const sure = h("div", {class: "row act", role: "group", "aria-label": "Stop somebody else’s build?"}, h("span", {text: "Somebody else asked for this build. What is done is kept."}),
     button("Stop it", "primary", () => { say("cancel", {sure: true}); sure.hidden = true }), button("Let it go on", "", () => { sure.hidden = true; cancel.hidden = false; cancel.focus() }))
   const live = h("div", {class: "building"}, h("div", {class: "row"}, stage, left), bar.node, h("div", {class: "row"}, amount, h("span", {class: "right"}, cancel)), sure, stay)
-  const over = h("p", {class: "over"}), failed = h("div", {class: "buildfailed", role: "alert"}, icon("alert"), h("p"))
+  const over = h("p", {class: "became"}), failed = h("div", {class: "buildfailed", role: "alert"}, icon("alert"), h("p"))
   const others = h("div", {class: "others"}), heading = h("h3", {class: "exh", text: "Other data sets"})
   const panel = h("section", {class: "offerpanel"}, h("div", {class: "row head"}, title, state),
-    h("div", {class: "card"}, text, reason, facts, needs, where, failed, over, live, acts, terminal, said), heading, others)
+    h("div", {class: "card"}, text, reason, facts, needs, where, failed, over, live, acts, terminal, said, credits), heading, others)
   el.append(panel)
   function copier(node, label) {
     return iconButton("copy", label, async () => {
@@ -38,19 +38,25 @@ export function render({model, el}) {
     if (model.view.build?.mine) return say("cancel")
     sure.hidden = false; cancel.hidden = true; sure.querySelector("button").focus()
   }
+  // In one column the offer lies below the query: what was asked for is brought into sight.
+  function reveal() {
+    if ((frameOf(el)?.clientWidth || 1024) < 1024) requestAnimationFrame(() => panel.scrollIntoView({block: "start"}))
+  }
   let shown = ""
   follow(model, view => {
     const offer = view.offer, build = view.build
     panel.hidden = !offer
     if (!offer) { shown = ""; return }
-    if (shown !== offer.name) { shown = offer.name; sure.hidden = true; cancel.hidden = false; said.textContent = "" }
+    if (shown !== offer.name) { shown = offer.name; reveal(); sure.hidden = true; cancel.hidden = false; said.textContent = "" }
     const phase = build?.phase || "", active = ["waiting", "running", "stopping"].includes(phase), opens = !!view.opens
     put(title, {text: offer.title}); put(state, {text: opens ? "is built" : active ? "is being built" : offer.state})
     put(panel, {"aria-label": offer.title})
     put(text, {text: offer.description, hidden: !offer.description}); put(reason, {text: offer.reason, hidden: !offer.reason || opens})
-    facts.replaceChildren(...offer.facts.flatMap(([name, words]) => [h("dt", {text: name}), h("dd", {}, webLink(words))]))
-    facts.hidden = !offer.facts.length
-    put(needs, {text: offer.needs, hidden: active || opens || !offer.needs})
+    for (const [list, pairs] of [[facts, offer.facts], [credits, offer.credits]]) {
+      list.replaceChildren(...pairs.flatMap(([name, words]) => [h("dt", {text: name}), h("dd", {}, webLink(words))]))
+      list.hidden = !pairs.length
+    }
+    put(needs, {text: offer.needs, hidden: phase !== "" || opens || !offer.needs})
     put(place, {text: offer.place}); where.hidden = !offer.place || active || opens
     // the build
     live.hidden = !active; failed.hidden = phase !== "failed"; over.hidden = !(phase === "cancelled" || opens) || active
