@@ -48,17 +48,19 @@ class Explorer(pn.viewable.Viewer):
         header, keys = HeaderView(session, page=page), KeyView(session, page=page)
         query, work = QueryView(session, keys.over), WorkView(session)
         keys.header = header
-        main = box(
-            box(*query.parts, classes=("vfs-query",)), box(*work.parts, classes=("vfs-work",)), classes=("vfs-main",)
-        )
+        self._work = box(*work.parts, classes=("vfs-work",))
+        self._query = box(*query.parts, classes=("vfs-query",))
+        main = box(self._query, self._work, classes=("vfs-main",))
         self._frame = ("vfs-root", "page" if page else "inline")
         self._root = box(header.part, main, StatusView(session).part, work.tour)
         for part in self._root.select(Part):
             part.on_trouble = session.trouble
         self._dress()
-        self.state.param.watch(lambda *_: self._dress(), ["theme"])
+        self.state.param.watch(lambda *_: self._dress(), ["theme", "offer"])
 
     def _dress(self) -> None:
+        offering = ["offering"] if self.state.offer is not None else []
+        self._work.css_classes, self._query.css_classes = ["vfs-work", *offering], ["vfs-query", *offering]
         self._root.css_classes = [*self._frame, *(["dark"] if self.state.theme == "dark" else [])]
 
     def __panel__(self) -> pn.Column:

@@ -31,6 +31,7 @@ class Problem:
     command : a command line that mends it; "" for none.
     back : name of the way back, as "Go back to stage3"; "" for none.
     status : the sentence for the status line.
+    rebuild : why the features are to be computed anew; "" where that would not help.
     """
 
     title: str
@@ -38,6 +39,7 @@ class Problem:
     command: str = ""
     back: str = ""
     status: str = ""
+    rebuild: str = ""
 
 
 def ready(n_images: int, tier: str) -> Status:

@@ -85,6 +85,11 @@ function segments(label, options, onpick, cls = "") {
     "aria-checked": String(key === value), tabindex: key === value ? 0 : -1}))
   return {node, update}
 }
+// A link to another site, from data: only to the web, and it learns nothing of this page. Anything else stays text.
+function webLink(words) {
+  if (!/^https?:[/][/][^\s]+$/.test(words)) return words
+  return h("a", {class: "link", href: words, target: "_blank", rel: "noopener noreferrer", text: words})
+}
 // Runs now and on every change of the view.
 function follow(model, draw) {
   const run = () => draw(model.view || {})

@@ -48,7 +48,7 @@ export function render({model, el}) {
     event.preventDefault(); event.stopPropagation()
     all[Math.max(0, Math.min(all.length - 1, to))].focus()
   }
-  const none = h("p", {class: "read none", text: "No picture is like that. Choose another label, domain or id."})
+  const none = h("p", {class: "read none"})
   const wrong = h("div", {class: "uploaderr", role: "alert"})
   // tools
   const tool = segments("Tool", [["brush", "Brush (B)", "brush"], ["eraser", "Eraser (E)", "eraser"], ["lasso", "Lasso (L)", "lasso"], ["box", "Box (R)", "box"]],
@@ -66,7 +66,7 @@ export function render({model, el}) {
     put(id, {text: view.words || "", title: view.words || ""})
     label.update(view.labels || [], view.label); domain.update(view.domains || [], view.domain)
     label.node.hidden = (view.labels || []).length < 2; domain.node.hidden = (view.domains || []).length < 2
-    const pictures = view.pictures || [], now = JSON.stringify(pictures.map(p => p.id))
+    const pictures = view.pictures || [], now = JSON.stringify(pictures)  // the same id is another picture in another set
     if (now !== shown) {
       shown = now
       strip.replaceChildren(...pictures.map(p => h("button", {type: "button", class: "g", role: "option", title: p.id,
@@ -76,6 +76,7 @@ export function render({model, el}) {
     [...strip.children].forEach((g, i) => put(g, {class: pictures[i].id === view.picture ? "g on" : "g",
       "aria-selected": String(pictures[i].id === view.picture), tabindex: i === at ? 0 : -1}))
     put(strip, {"aria-label": view.gallery || "Pictures"})
+    put(none, {text: view.nothing ? "The pictures of a data set appear here." : "No picture is like that. Choose another label, domain or id."})
     strip.hidden = !!view.error || !pictures.length; none.hidden = !!view.error || !!pictures.length; wrong.hidden = !view.error
     if (view.error) wrong.replaceChildren(icon("alert"), h("div", {}, h("b", {text: view.error + " could not be read."}),
       ` ${view.reason ? view.reason.replace(view.error, "It") : `Use JPEG, PNG, WebP or TIFF up to ${view.max_mb} MB.`} Drawing kept. `,
