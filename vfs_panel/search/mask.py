@@ -23,7 +23,8 @@ def paint(strokes: Iterable[Stroke], geometry: Geometry) -> NDArray[np.uint8]:
     """Paint strokes, in order, on the network's input.
 
     The edge of a brush is one input pixel soft. What lies outside the frame that the network sees is not painted. An
-    excluding stroke takes away what was included under it, as the eraser does: the last stroke counts.
+    excluding stroke takes away what was included under it, as the eraser does: the last stroke counts. What is taken
+    away is subtracted, so that nothing stays of a stroke that was gone over as wide as it was painted.
 
     Parameters
     ----------
@@ -47,12 +48,15 @@ def paint_both(strokes: Iterable[Stroke], geometry: Geometry) -> tuple[NDArray[n
         else:
             radii = stroke.radius_px * np.array(geometry.scale[::-1])
             found = _sweep(points, radii, stroke.pressures, geometry.input_px)
-        for box, cover in found:
-            for whole, mode in ((included, "include"), (excluded, "exclude")):
-                if stroke.mode == mode:
-                    np.maximum(whole[box], cover, out=whole[box])
-                else:
-                    np.minimum(whole[box], 1 - cover, out=whole[box])
+        cover = np.zeros(geometry.input_px, np.float32)
+        for box, part in found:
+            np.maximum(cover[box], part, out=cover[box])
+        for whole, mode in ((included, "include"), (excluded, "exclude")):
+            if stroke.mode == mode:
+                np.maximum(whole, cover, out=whole)
+            else:
+                np.subtract(whole, cover, out=whole)
+                np.maximum(whole, 0, out=whole)
     return np.round(included * 255).astype(np.uint8), np.round(excluded * 255).astype(np.uint8)
 
 
