@@ -1,5 +1,7 @@
 """Serve the explorer on two small sets with a known mark: `python tests/browser/serve.py FOLDER` prints the address.
 
+With a PORT after it, what an earlier start has put into FOLDER is served again, there.
+
 Every picture of a set is coarse grey noise with one coloured mark; half of them carry the mark of the first picture.
 Where each mark lies is written to FOLDER/marks.json, by set and picture id, as x0, y0, x1, y1.
 """
@@ -54,13 +56,9 @@ def draw_set(folder: Path, n: int, seed: int) -> dict[str, list[int]]:
     return marks
 
 
-def main(folder: Path) -> None:
-    """Draw, extract, serve on a free port."""
-    import panel as pn
-
-    from vfs_panel.app import explore
+def build(folder: Path) -> None:
+    """Draw the sets and extract their features."""
     from vfs_panel.catalog import Catalog
-    from vfs_panel.cli.serving import free_port
 
     catalog = folder / "catalog"
     catalog.mkdir()
@@ -69,11 +67,23 @@ def main(folder: Path) -> None:
         marks[name] = draw_set(folder / name, n, seed)
         box = ", ".join(map(str, marks[name]["bright/cross/00.png"]))
         (catalog / f"{name}.yml").write_text(ENTRY.format(title=name.title(), folder=folder / name, box=box))
-    (folder / "marks.json").write_text(json.dumps(marks))
-    opened = Catalog.open(catalog)
-    for entry in opened.values():
+    for entry in Catalog.open(catalog).values():
         entry.build()
-    port = free_port(0, "localhost")
+    (folder / "marks.json").write_text(json.dumps(marks))
+
+
+def main(folder: Path, port: int) -> None:
+    """Serve on a port, or on a free one if it is 0."""
+    import panel as pn
+
+    from vfs_panel.app import explore
+    from vfs_panel.catalog import Catalog
+    from vfs_panel.cli.serving import free_port
+
+    if not (folder / "marks.json").exists():
+        build(folder)
+    opened = Catalog.open(folder / "catalog")
+    port = port or free_port(0, "localhost")
     server = pn.serve({"/": lambda: explore(opened)}, port=port, show=False, start=False, verbose=False)
     server.start()
     print(f"http://localhost:{port}/", flush=True)
@@ -81,4 +91,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)

@@ -47,17 +47,26 @@ class ProblemView:
 
 
 class StatusView:
-    """The status line."""
+    """The status line; on a page it also watches the connection, and opens the page again when it was lost.
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    Parameters
+    ----------
+    session : what it tells of.
+    page : whether the explorer fills a page that a server keeps.
+    """
+
+    def __init__(self, session: Session, *, page: bool = False) -> None:
+        self._session, self._page = session, page
         self.part = StatusLine(on_do=self._do, margin=0)
-        session.state.param.watch(self._show, ["status"])
+        session.state.param.watch(self._show, ["status", "upload"])
         self._show()
 
     def _show(self, *_: Any) -> None:
-        status: Status = self._session.state.status
-        self.part.show(lead=status.lead, text=status.text, action=status.action)
+        state = self._session.state
+        status: Status = state.status
+        self.part.show(
+            lead=status.lead, text=status.text, action=status.action, page=self._page, uploaded=state.upload is not None
+        )
 
     def _do(self, msg: dict[str, Any]) -> None:
         if msg["do"] == "action" and self._session.state.status.action == "Clear filters":
