@@ -57,7 +57,7 @@ def test_a_restarted_server_finds_the_drawing_again(page: Any, served: Any, tmp_
         process.wait(20)
         explorer.wait_status("^Reconnecting. An uploaded picture is not kept")
     with serving(folder, port=port):
-        explorer.wait_status("the picture that you uploaded")
+        explorer.wait_status("your uploaded picture and its drawing")
         page.wait_for_function("new URLSearchParams(location.search).has('picture')")  # the new page is ready
         explorer.paint_mark(served.marks["marks"]["bright/cross/00.png"])
         explorer.wait_status("^Exact")
