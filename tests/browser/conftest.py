@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.browser.chromium import find
+from tests.browser.explorer_page import ExplorerPage
 
 ARGS = (
     "--no-sandbox",
@@ -88,3 +89,16 @@ def browser() -> Iterator[Any]:
         chromium = playwright.chromium.launch(executable_path=path, args=ARGS)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="module")
+def painted_once(browser: Any, served: Served) -> Iterator[ExplorerPage]:
+    """A page for all tests of a module, with a box over the mark of the first picture; each leaves it as it was."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    explorer = ExplorerPage(page, served.url).open()
+    page.locator(".ex").first.click()
+    explorer.wait_status("^Exact")
+    page.wait_for_timeout(400)
+    yield explorer
+    page.close()
+    assert not explorer.troubles

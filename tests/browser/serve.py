@@ -26,24 +26,28 @@ networks:
 queries:
   - title: The red cross
     note: Half of the pictures have one.
-    image: bright/cross/00.png
+    image: {image}
     box: [{box}]
 """
 
 
-def draw_set(folder: Path, n: int, seed: int) -> dict[str, list[int]]:
-    """Draw pictures DOMAIN/MARK/NN.png and return where their marks lie."""
+HTML = "<img src=x onerror='window.hacked=1'><b>cross"
+"""A label that would run, were it not shown as text."""
+
+
+def draw_set(folder: Path, n: int, seed: int, *, cross: str = "cross") -> dict[str, list[int]]:
+    """Draw pictures DOMAIN/MARK/NN.png and return where their marks lie; crosses have another label if wanted."""
     rng = np.random.default_rng(seed)
     marks = {}
     for domain, grey in (("bright", 150), ("dark", 70)):
-        for name in ("cross", "rings"):
+        for name in (cross, "rings"):
             (folder / domain / name).mkdir(parents=True)
             for number in range(n):
                 coarse = rng.integers(grey - 25, grey + 25, (14, 14, 1), np.uint8).repeat(3, 2)
                 image = Image.fromarray(np.kron(coarse, np.ones((16, 16, 1), np.uint8)))
                 x, y = (int(v) * 16 for v in rng.integers(1, (SIDE - MARK) // 16, 2))
                 draw = ImageDraw.Draw(image)
-                if name == "cross":
+                if name == cross:
                     draw.rectangle((x, y, x + MARK, y + MARK), fill="white")
                     draw.line((x, y, x + MARK, y + MARK), fill="red", width=14)
                     draw.line((x, y + MARK, x + MARK, y), fill="red", width=14)
@@ -63,10 +67,12 @@ def build(folder: Path) -> None:
     catalog = folder / "catalog"
     catalog.mkdir()
     marks = {}
-    for name, n, seed in (("marks", 6, 1), ("other", 3, 2)):
-        marks[name] = draw_set(folder / name, n, seed)
-        box = ", ".join(map(str, marks[name]["bright/cross/00.png"]))
-        (catalog / f"{name}.yml").write_text(ENTRY.format(title=name.title(), folder=folder / name, box=box))
+    for name, n, seed, cross in (("marks", 6, 1, "cross"), ("odd", 2, 3, HTML), ("other", 3, 2, "cross")):
+        marks[name] = draw_set(folder / name, n, seed, cross=cross)
+        first = f"bright/{cross}/00.png"
+        box = ", ".join(map(str, marks[name][first]))
+        entry = ENTRY.format(title=name.title(), folder=folder / name, box=box, image=json.dumps(first))
+        (catalog / f"{name}.yml").write_text(entry)
     for entry in Catalog.open(catalog).values():
         entry.build()
     (folder / "marks.json").write_text(json.dumps(marks))

@@ -316,6 +316,8 @@ class DetailView:
         ]
         if state.chance is not None:
             facts.append(["Chance", state.chance.in_words(found.score)])
+            if not chosen:
+                facts.append(["All found", state.chance.found_words(result["image_score"].values)])
         if found.elsewhere is not None:
             facts.append(["Elsewhere", f"next place in this picture: {score_text(found.elsewhere[0])}"])
         known_columns = {"score", "image_id", "y", "x", "height", "width", "label", "domain", "path", "p", "q"}
