@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from vfs_panel.errors import QueryError
 from vfs_panel.images.preprocessing import Preprocessing
+from vfs_panel.search import mask
 from vfs_panel.search.mask import grid_mask, paint, paint_both, parts_of, strokes_from_mask, to_grid
 from vfs_panel.search.stroke import MODES, Mode, Stroke
 
@@ -46,6 +47,21 @@ def test_erasing_over_a_stroke_leaves_nothing_of_it(
     taken = paint([Stroke(tuple(points), radius + wider)], PLAIN).astype(int)
     left = paint_both([Stroke(tuple(earlier), 20), eraser], PLAIN)[0]
     assert np.abs(left - np.maximum(before - taken, 0)).max() <= 1
+
+
+@given(line=points, radius=st.floats(1, 30), soft=st.booleans(), seed=st.integers(0, 99))
+@settings(max_examples=30, deadline=None)
+def test_a_stroke_that_grows_is_painted_like_one_at_once(
+    line: list[tuple[float, float]], radius: float, soft: bool, seed: int
+) -> None:
+    strength = np.random.default_rng(seed).random(len(line)).tolist() if soft else []
+    for n in range(1, len(line) + 1):
+        grown = paint([Stroke(tuple(line[:n]), radius, pressures=tuple(strength[:n]))], PLAIN)
+    mask._covers.clear()
+    assert np.array_equal(grown, paint([Stroke(tuple(line), radius, pressures=tuple(strength))], PLAIN))
+    shorter = paint([Stroke(tuple(line[:1]), radius, pressures=tuple(strength[:1]))], PLAIN)
+    mask._covers.clear()
+    assert np.array_equal(shorter, paint([Stroke(tuple(line[:1]), radius, pressures=tuple(strength[:1]))], PLAIN))
 
 
 @given(points=points, steps=st.integers(2, 9))
