@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vfs_panel.cli.output import note, progress
-from vfs_panel.errors import ServeError
+from vfs_panel.errors import CatalogError, ServeError
 
 if TYPE_CHECKING:
     from vfs_panel.catalog import Catalog, CatalogEntry
