@@ -8,7 +8,7 @@ from vfs_panel.app.sources import ABOUT, Source
 from vfs_panel.app.state import Offer
 from vfs_panel.catalog import CatalogEntry, Needs, NetworkEntry, bundled_folder, user_folder
 from vfs_panel.plots.text import count_text
-from vfs_panel.search.devices import size_words
+from vfs_panel.words import size_words
 
 STAGES = {"fetch": "Downloading", "pictures": "Preparing the pictures", "features": "Extracting features"}
 BUILD = "Its features are not on this server yet. Searches go on while they are extracted."
