@@ -32,8 +32,8 @@ class Settings(BaseSettings):
         default_factory=_default_cache,
         description="Folder for rendered demo pictures, feature stores and downloads.",
     )
-    catalog: Path | None = Field(
-        default=None, description="Folder of further catalog entries, beside the bundled ones."
+    catalog: str | None = Field(
+        default=None, description="Folder or web address of further catalog entries, beside the bundled ones."
     )
     device: str = Field(default="auto", description="Where networks and searches run: auto, cpu, cuda or cuda:N.")
     batch_size: int | None = Field(
@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     )
     scheduler: str | None = Field(
         default=None, description="Address of a Dask scheduler whose workers search, such as tcp://host:8786."
+    )
+    builds: bool | None = Field(
+        default=None,
+        description="Whether pages may build catalog entries: on, off; by default only those of this machine.",
     )
     max_upload_mb: float = Field(default=20.0, gt=0, description="Largest picture file that the app takes, in MB.")
 

@@ -88,10 +88,9 @@ def test_by_the_command_line(entry: CatalogEntry, tmp_path: Path, capsys: pytest
     assert capsys.readouterr().out.strip() == str(entry.store_path())
     assert run(["catalog", "list", *catalog]) == 0
     heading, first, second = capsys.readouterr().out.splitlines()
-    assert heading.split() == ["name", "title", "network", "layers", "features"]
-    assert first.endswith(" built")
-    assert not first.endswith("not built")
-    assert second.endswith("not built")
+    assert heading.split() == ["name", "title", "network", "layers", "needs"]
+    assert first.endswith(" nothing")
+    assert second.endswith(" build")
     assert run(["catalog", "show", "mine", *catalog]) == 0
     assert str(entry.store_path()) in capsys.readouterr().out
 
@@ -105,12 +104,26 @@ def test_a_folder_is_added_built_and_listed(picture_folder: Path, capsys: pytest
 
 
 def test_the_demo_entries_name_pictures_that_exist() -> None:
-    from vfs_panel.images.demo import camera_traps, photos
+    from vfs_panel.images.demo import camera_traps, chest_films, photos
 
     ids = {
         "photos": {plan.image_id for plan in photos.plans()},
         "camera-traps": {plan.image_id for plan in camera_traps.plans()},
+        "chest-films": {plan.image_id for plan in chest_films.plans()},
     }
-    for name, entry in open_catalog().items():
-        for query in entry.queries:
-            assert query.image in ids[name], query.title
+    for name, known in ids.items():
+        for query in open_catalog()[name].queries:
+            assert query.image in known, query.title
+
+
+def test_what_an_entry_needs(entry: CatalogEntry, tmp_path: Path) -> None:
+    needs = entry.needs("vfs-demo")
+    assert (needs.step, needs.download_bytes) == ("build", 0)
+    assert needs.command == f"vfs-panel catalog build mine --network vfs-demo --catalog {tmp_path / 'mine.yml'}"
+    assert needs.place == entry.store_path("vfs-demo")
+    entry.build("vfs-demo")
+    assert entry.needs().step == "nothing"
+    assert entry.needs("squeezenet1_1").step == "build"
+    shutil.rmtree(tmp_path / "pictures")
+    assert entry.needs("squeezenet1_1").step == "by hand"
+    assert entry.needs("squeezenet1_1").place == tmp_path / "pictures"

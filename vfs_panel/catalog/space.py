@@ -9,6 +9,11 @@ from pathlib import Path
 from vfs_panel.errors import CatalogError
 from vfs_panel.words import size_words
 
+
+class NoSpaceError(CatalogError):
+    """A disk that is full, or would be."""
+
+
 _MEND = "Free some space, or set VFS_CACHE_DIR to a folder on a larger disk."
 
 
@@ -26,7 +31,7 @@ def require_space(folder: Path, bytes_needed: int, *, what: str) -> None:
 
     Raises
     ------
-    CatalogError
+    NoSpaceError
         If less is free than needed, with both sizes.
     """
     there = folder.absolute()
@@ -34,7 +39,7 @@ def require_space(folder: Path, bytes_needed: int, *, what: str) -> None:
         there = there.parent
     free = shutil.disk_usage(there).free
     if bytes_needed > free:
-        raise CatalogError(
+        raise NoSpaceError(
             f"{what} needs {size_words(bytes_needed)} on the disk of {there}, and "
             f"{f'{size_words(free)} are' if free >= 1e6 else 'less than 1 MB is'} free. {_MEND}"
         )
@@ -60,7 +65,7 @@ def full_disk_said(path: Path, *, kept: str) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise CatalogError(f"No space left while writing {path}. {kept} {_MEND}") from None
+            raise NoSpaceError(f"No space left while writing {path}. {kept} {_MEND}") from None
         if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG):
             raise CatalogError(
                 f"{path} cannot be written: {error.strerror}. {kept} Mend that, or set VFS_CACHE_DIR to another folder."
