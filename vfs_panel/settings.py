@@ -48,6 +48,10 @@ class Settings(BaseSettings):
     scheduler: str | None = Field(
         default=None, description="Address of a Dask scheduler whose workers search, such as tcp://host:8786."
     )
+    builds: bool | None = Field(
+        default=None,
+        description="Whether pages may build catalog entries: on, off; by default only those of this machine.",
+    )
     max_upload_mb: float = Field(default=20.0, gt=0, description="Largest picture file that the app takes, in MB.")
 
 

@@ -9,7 +9,7 @@ from vfs_panel.app.rows import another_row, changed_row, default_row
 
 
 def source(**networks: list[str]) -> Any:
-    return SimpleNamespace(networks=networks, first_layer=lambda name: networks[name][0])
+    return SimpleNamespace(ready=True, networks=networks, first_layer=lambda name: networks[name][0])
 
 
 SOURCES = cast("Any", {

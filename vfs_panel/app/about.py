@@ -8,15 +8,24 @@ from vfs_panel.words import size_words
 _MOST_NAMED = 12
 
 
-def about(source: Source, store: FeatureStore, layer: str) -> list[tuple[str, str]]:
+def about(source: Source, store: FeatureStore | None, layer: str) -> list[tuple[str, str]]:
     """Return (heading, words) of a source, what is not known left out.
 
     Parameters
     ----------
     source : the data set.
-    store : its features.
+    store : its features; None where they are not built.
     layer : the layer that is searched.
     """
+    described = [
+        ("Description", source.about.get("description", "")),
+        ("Homepage", source.about.get("homepage", "")),
+        ("Licence", source.about.get("licence", "")),
+        ("Attribution", source.about.get("attribution", "")),
+        ("Citation", source.about.get("citation", "")),
+    ]
+    if store is None:
+        return _filled(described)
     index, spec = store.pictures_index, store.spec(layer)
     channels, rows, columns = spec.grid
     broken = int(index.broken.sum())
@@ -27,16 +36,17 @@ def about(source: Source, store: FeatureStore, layer: str) -> list[tuple[str, st
         ("Pictures", pictures),
         ("Domains", _named(store, "domain")),
         ("Labels", _named(store, "label")),
-        ("Description", source.about.get("description", "")),
-        ("Licence", source.about.get("licence", "")),
-        ("Attribution", source.about.get("attribution", "")),
-        ("Citation", source.about.get("citation", "")),
+        *described,
         ("Network", f"{store.network}, weights sha256 {store.weights_sha256[:16]}…"),
         ("Layer", f"{layer}: {channels:,} channels on {columns} × {rows} cells, {spec.dtype}"),
         ("Preprocessing", spec.preprocessing.in_words()),
         ("Store", store.name + (f", this layer {size_words(size)}" if size else "")),
         ("Made with", made_with),
     ]
+    return _filled(said)
+
+
+def _filled(said: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(heading, " ".join(words.split())) for heading, words in said if words]
 
 

@@ -67,10 +67,13 @@ class SearchLoop:
 
     def kick(self) -> None:
         """Search for what is drawn now, as soon as the search that runs is done or has run for long."""
+        if self._session.canvas_known:
+            self._session.document = pn.state.curdoc or self._session.document
+        if not self._session.state.picture:
+            return  # no set is open: none is built yet
         self._wanted += 1
         if not self._session.canvas_known:
             return  # what is sent to a page that still loads may get lost: it asks by telling its width
-        self._session.document = pn.state.curdoc or self._session.document
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # nobody to wait for: a script, or a test

@@ -46,7 +46,7 @@ def _elsewhere(sources: Sources, own: Row) -> list[Row]:
     dataset, network, layer = own
     others = [(dataset, name) for name in sources[dataset].networks if name != network]
     for name, source in sources.items():
-        if name != dataset:
+        if name != dataset and source.ready:
             others += sorted(((name, each) for each in source.networks), key=lambda pair: pair[1] != network)
     return [(name, each, _layer_of(sources[name], each, layer)) for name, each in others]
 

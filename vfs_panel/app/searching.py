@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from vfs_panel.app.thumbnails import MATCH_PX, SMALL_PX
 from vfs_panel.app.words import Problem, Status
 from vfs_panel.errors import LayerError, OutOfMemoryError, QueryError, SearchCancelled, StoreError, VFSError
 from vfs_panel.features import FeatureSpec
+from vfs_panel.features.origin import OtherNetworkError
 from vfs_panel.features.selecting import pictures_with
 from vfs_panel.plots.groups import group_scores
 from vfs_panel.search import RegionQuery, RegionSearch, Stroke
@@ -81,8 +82,10 @@ def run(job: Job) -> Outcome | None:
         return _search(job)
     except SearchCancelled:
         return None
-    except (StoreError, LayerError) as error:
-        return _failed(job, "These features cannot be searched", str(error))
+    except (StoreError, LayerError, OtherNetworkError) as error:
+        other = isinstance(error, OtherNetworkError)
+        title = "Another network made these features" if other else "These features cannot be searched"
+        return _failed(job, title, str(error), rebuild=other)
     except (MemoryError, OutOfMemoryError):
         return _failed(
             job,
@@ -96,7 +99,7 @@ def run(job: Job) -> Outcome | None:
         return _failed(job, "The search failed", f"{type(error).__name__}: {error}")
 
 
-def _failed(job: Job, title: str, text: str) -> Outcome:
+def _failed(job: Job, title: str, text: str, *, rebuild: bool = False) -> Outcome:
     text = text.rstrip(".") + ". Your drawing is kept."
     words_, command = text, ""
     if "Run: " in text:
@@ -104,6 +107,8 @@ def _failed(job: Job, title: str, text: str) -> Outcome:
         command = command.removesuffix(". Your drawing is kept.")
         words_ += "Your drawing is kept. Run:"
     problem = Problem(title, words_, command=command, status=f"{title}. The last matches stay.")
+    if rebuild and job.source.entry is not None:
+        problem = replace(problem, rebuild=text)
     return Outcome(job=job, status=Status("Not searched.", problem.status), problem=problem)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import xarray as xr
@@ -9,6 +10,7 @@ import xarray as xr
 from vfs_panel.analysis.chance import Chance
 from vfs_panel.app import shared
 from vfs_panel.app.loop import SearchLoop
+from vfs_panel.app.offers import Offers
 from vfs_panel.app.searching import Job, Outcome
 from vfs_panel.app.sources import Source
 from vfs_panel.app.state import MOST_COMPARED, Row, SearchState, Upload
@@ -51,6 +53,7 @@ class Session:
         self.picture_px = (1, 1)
         self._loop = SearchLoop(self)
         self._reading = Aside(self, shared.LOOKS)
+        self.offers = Offers(self)
         self._last_good: tuple[str, str, str] | None = None
         self._uploading: dict[str, list[bytes]] = {}
         self._notice = ""
@@ -59,6 +62,8 @@ class Session:
     def _first_built(self) -> str:
         """Return the first source whose features are there, or else the first."""
         for name, source in self.sources.items():
+            if not source.ready:
+                continue
             try:
                 shared.store_of(source, next(iter(source.networks)))
             except VFSError:
@@ -93,17 +98,27 @@ class Session:
         return rows, columns
 
     def picture_rgb(self) -> Any:
-        """Return the open picture, uint8 (y, x, 3)."""
+        """Return the open picture, uint8 (y, x, 3); raises ImageError where no set is open."""
         if self.state.upload is not None:
             return self.state.upload.rgb
+        if not self.state.picture:
+            raise ImageError("No picture is open.")  # the pictures of a set that is not built are not to be made here
         return shared.images_of(self.source).rgb(self.state.picture)
 
     # --- choosing -----------------------------------------------------------------------------------------------
 
-    def open_dataset(self, name: str, *, layer: str | None = None) -> None:
-        """Open a source with its first network; the drawing starts anew, as its pictures are others."""
+    def open_dataset(self, name: str, *, network: str = "", layer: str | None = None) -> None:
+        """Open a source with its first network; the drawing starts anew, as its pictures are others.
+
+        One that is not built is offered instead: what is open stays.
+        """
+        if not self.sources[name].ready:
+            self.offers.refresh(name)  # it may be built by now
         source = self.sources[name]
-        network = next(iter(source.networks))
+        if not source.ready:
+            self.offers.offer(name)
+            return
+        network = network if network in source.networks else next(iter(source.networks))
         chosen = layer if layer in source.networks[network] else source.first_layer(network)
         previous = (self.state.dataset, self.state.network, self.state.layer)
         try:
@@ -117,7 +132,7 @@ class Session:
             self.state.param.update(
                 dataset=name, network=network, layer=chosen, filters={}, among=None, per="domain",
                 sort="score", result=None, chance=None, problem=None, selected=0, opened=0,
-                score_range=None, compared=(), status=LOADING,
+                score_range=None, compared=(), status=LOADING, offer=None,
             )  # fmt: skip
             self.outcome = self.query = None
             self.state.picture = ""  # the same id is another picture there
@@ -141,16 +156,20 @@ class Session:
 
     def open_network(self, name: str) -> None:
         """Search with another network; the drawing is kept."""
-        if name in self.source.networks and name != self.state.network:
+        if name in self.source.unbuilt:
+            self.offers.refresh(self.state.dataset)  # it may be built by now
+        if name in self.source.unbuilt:
+            self.offers.offer(self.state.dataset, name)
+        elif name in self.source.networks and name != self.state.network:
             layers = self.source.networks[name]
             layer = self.state.layer if self.state.layer in layers else self.source.first_layer(name)
-            self.state.param.update(network=name, layer=layer, problem=None, chance=None, score_range=None)
+            self.state.param.update(network=name, layer=layer, problem=None, chance=None, score_range=None, offer=None)
             self.kick()
 
     def open_layer(self, name: str) -> None:
         """Search another layer; the drawing is kept."""
         if name in self.source.networks[self.state.network] and name != self.state.layer:
-            self.state.param.update(layer=name, problem=None, chance=None, score_range=None)
+            self.state.param.update(layer=name, problem=None, chance=None, score_range=None, offer=None)
             self.kick()
 
     def open_picture(self, image_id: str) -> None:
@@ -169,7 +188,7 @@ class Session:
         size = max(4, round(min(self.picture_px) * _BRUSH_SHARE))
         stale = self.state.result is not None
         self.state.param.update(
-            brush_px=size, drawn=self.state.drawn + 1, stale=stale, mask=None, excluded=None, drawing=False
+            brush_px=size, drawn=self.state.drawn + 1, stale=stale, mask=None, excluded=None, drawing=False, offer=None
         )
 
     # --- upload -------------------------------------------------------------------------------------------------
@@ -236,7 +255,7 @@ class Session:
         """Show the stroke under the pen: points in picture pixels, and pressures as a Stroke has them."""
         if len(points) >= (3 if shape == "fill" else 1):
             self.state.live = self._stroke(points, shape, pressures)
-            self.state.drawing = True
+            self.state.param.update(drawing=True, offer=None)
             self.kick()
 
     def commit(
@@ -295,7 +314,7 @@ class Session:
         self._changed()
 
     def _changed(self) -> None:
-        self.state.drawn += 1
+        self.state.param.update(drawn=self.state.drawn + 1, offer=None)
         self.kick()
 
     def search_from_match(self, rank: int) -> None:
@@ -501,7 +520,7 @@ class Session:
             changes["status"] = Status(outcome.status.lead, f"{outcome.problem.title}.")
         if outcome.problem is not None:
             problem = outcome.problem
-            changes["problem"] = Problem(problem.title, problem.text, problem.command, self._back(), problem.status)
+            changes["problem"] = replace(problem, back=self._back())
         if outcome.engine is not None:
             self._last_good = (state.dataset, state.network, job.layer)
             self.outcome = outcome
@@ -519,7 +538,7 @@ class Session:
                 changes["status"] = NOTHING_PAINTED
         with _together(state):
             state.param.update(**changes)
-            for publish in self.on_publish:
+            for publish in list(self.on_publish):
                 publish(outcome)
 
 

@@ -5,6 +5,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from vfs_panel.app.columns import Column, columns
 from vfs_panel.app.sources import Source
 from vfs_panel.app.thumbnails import Thumbnails
 from vfs_panel.cores import cores, use_one_core
+from vfs_panel.errors import VFSError
 from vfs_panel.features import FeatureStore
 from vfs_panel.features.origin import check_same_network
 from vfs_panel.images.dataset import ImageDataset
@@ -81,7 +83,7 @@ class Cache:
 _network = threading.Lock()  # a network runs for one picture at a time
 _stores, _images, _thumbnails = Cache(16), Cache(8), Cache(16)
 _engines, _extractors, _chances = Cache(4), Cache(2), Cache(256)
-_features, _columns, _directions = Cache(64), Cache(16), Cache(3)
+_features, _columns, _directions, _cards = Cache(64), Cache(16), Cache(3), Cache(128)
 
 
 def store_of(source: Source, network: str) -> FeatureStore:
@@ -213,7 +215,32 @@ def directions_of(key: Hashable, make: Callable[[], NDArray[np.float32]]) -> NDA
     return found
 
 
+def card_of(key: Hashable, make: Callable[[], tuple[str, str]]) -> tuple[str, str]:
+    """Return the picture and the paint of an example, drawn once."""
+    drawn: tuple[str, str] = _cards.get(key, make)
+    return drawn
+
+
+def warm(source: Source) -> None:
+    """Open what choosing a source needs, ahead of time; nothing large is read, and what fails is said when chosen."""
+    network = next(iter(source.networks))
+    with suppress(VFSError):
+        columns_of(source, network)
+        thumbnails_of(source, network)
+
+
 def forget() -> None:
     """Drop everything that is shared, for example after a store was built anew."""
-    for cache in (_stores, _images, _thumbnails, _engines, _extractors, _chances, _features, _columns, _directions):
+    for cache in (
+        _stores,
+        _images,
+        _thumbnails,
+        _engines,
+        _extractors,
+        _chances,
+        _features,
+        _columns,
+        _directions,
+        _cards,
+    ):
         cache.clear()

@@ -1,6 +1,7 @@
 """Anything that `explore` takes -> named sources of pictures and feature stores."""
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from vfs_panel.features.origin import network_of, pictures_of
 from vfs_panel.images.dataset import ImageDataset
 from vfs_panel.models import Network, load_network
 
+ABOUT = ("description", "homepage", "licence", "attribution", "citation")
 Target = FeatureStore | CatalogEntry | Catalog | Path | str
 
 
@@ -29,7 +31,10 @@ class Source:
     store, images : open the features of a network; open the pictures.
     network : load a network, for pictures from elsewhere.
     queries : suggested regions.
-    about : what is said of the pictures: description, licence, attribution, citation.
+    about : what is said of the pictures: description, homepage, licence, attribution, citation.
+    entry : of the catalog, where it comes from one.
+    ready : whether the features of `networks` are there; else they are those that can be built.
+    unbuilt : further networks of the entry, whose features are not there.
     """
 
     key: str
@@ -42,6 +47,9 @@ class Source:
     network: Callable[[str], Network]
     queries: list[SuggestedQuery] = field(default_factory=list)
     about: Mapping[str, str] = field(default_factory=dict)
+    entry: CatalogEntry | None = None
+    ready: bool = True
+    unbuilt: tuple[str, ...] = ()
 
     def first_layer(self, network: str) -> str:
         """Return the layer to show first."""
@@ -85,7 +93,12 @@ def sources_of(target: Target, *, images: Any = None, model: Any = None) -> dict
     entries = [target] if isinstance(target, CatalogEntry) else list(target.values())
     if not entries:
         raise VFSError("The catalog has no entry that can be used. See: vfs-panel catalog validate")
-    return {entry.name: _of_entry(entry) for entry in entries}
+    return in_order(source_of(entry) for entry in entries)
+
+
+def in_order(sources: Iterable[Source]) -> dict[str, Source]:
+    """Return sources by name, those that can be searched first, else in their order."""
+    return {source.name: source for source in sorted(sources, key=lambda source: not source.ready)}
 
 
 def _open(path: Path) -> FeatureStore | CatalogEntry | Catalog:
@@ -96,24 +109,37 @@ def _open(path: Path) -> FeatureStore | CatalogEntry | Catalog:
     return open_store(path)
 
 
-def _of_entry(entry: CatalogEntry) -> Source:
+def source_of(entry: CatalogEntry) -> Source:
+    """Return the source of a catalog entry, as it stands now: `ready` or not."""
+
     def network(name: str) -> Network:
         chosen = entry.network(name)
         return load_network(chosen.name, weights=entry.weights(name), strict=chosen.strict)
 
-    built = [n for n in entry.networks if entry.is_built(n.name)] or entry.networks
+    built = [n for n in entry.networks if entry.is_built(n.name)]
+    shown = built or entry.networks
     return Source(
-        key=str(entry.file.resolve()),
+        key=_key(entry),
         name=entry.name,
         title=entry.title,
-        networks={n.name: list(n.layers) for n in built},
-        defaults={n.name: n.layer for n in built},
+        networks={n.name: list(n.layers) for n in shown},
+        defaults={n.name: n.layer for n in shown},
         store=entry.store,
         images=entry.images,
         network=network,
         queries=entry.suggested(),
-        about={name: getattr(entry, name) for name in ("description", "licence", "attribution", "citation")},
+        about={name: str(getattr(entry, name, "")) for name in ABOUT},
+        entry=entry,
+        ready=bool(built),
+        unbuilt=tuple(n.name for n in entry.networks if n not in shown),
     )
+
+
+def _key(entry: CatalogEntry) -> str:
+    """Return the entry's file with a digest of what its pictures and features depend on: changed, it is another."""
+    made_of = entry.model_dump_json(include={"pictures", "networks"})
+    paths = "".join(str(entry.store_path(network.name)) for network in entry.networks)
+    return f"{entry.file.resolve()} {hashlib.sha256((made_of + paths).encode()).hexdigest()[:16]}"
 
 
 def _of_store(store: FeatureStore, images: Any, model: Any) -> Source:

@@ -28,6 +28,24 @@ class Upload:
     rgb: NDArray[np.uint8]
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A catalog entry that cannot be searched yet, shown in place of the matches.
+
+    Attributes
+    ----------
+    dataset : name of the source.
+    network : the one that was chosen; "" for all.
+    reason : why what was built does not serve; "" where nothing was.
+    again : whether what is there is to be thrown away.
+    """
+
+    dataset: str
+    network: str = ""
+    reason: str = ""
+    again: bool = False
+
+
 Row = tuple[str, str, str]
 """A row of Compare: dataset, network and layer."""
 MOST_COMPARED = 3  # beside the open layer
@@ -79,6 +97,8 @@ class SearchState(param.Parameterized):
     chance: Chance | None = param.Parameter(None, doc="What random regions of the same shape score.")
     status: Status = param.ClassSelector(class_=Status, default=LOADING)
     problem: Problem | None = param.ClassSelector(class_=Problem, allow_None=True)
+    offer: Offer | None = param.ClassSelector(class_=Offer, allow_None=True, doc="What could be built.")
+    builds: int = param.Integer(0, doc="Counts news of builds, and of what can be searched.")
     upload_error: str = param.String(doc="Name of the file that could not be taken.")
     upload_reason: str = param.String(doc='Why not, as a sentence; "" for what is no picture at all.')
 

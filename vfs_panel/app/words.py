@@ -31,6 +31,7 @@ class Problem:
     command : a command line that mends it; "" for none.
     back : name of the way back, as "Go back to stage3"; "" for none.
     status : the sentence for the status line.
+    rebuild : why the features are to be computed anew; "" where that would not help.
     """
 
     title: str
@@ -38,6 +39,7 @@ class Problem:
     command: str = ""
     back: str = ""
     status: str = ""
+    rebuild: str = ""
 
 
 def ready(n_images: int, tier: str) -> Status:
@@ -69,6 +71,7 @@ NOTHING_PAINTED = Status("Nothing is painted.", "Paint with B, or set a box by n
 ALL_EXCLUDED = Status("Not searched.", "Everything painted is excluded. Include at least one cell.")
 NOTHING_YET = Status("Drawing.", "No cell is covered yet.")
 OUTSIDE_FRAME = Status("Not searched.", "The network does not see that part. Paint inside the frame.")
+UPLOAD_GONE = "The connection was lost, and with it your uploaded picture and its drawing. Upload it again."
 LOADING = Status("Loading.", "Features are read from disk. You can paint already.")
 
 

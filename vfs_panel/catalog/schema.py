@@ -11,10 +11,12 @@ XY = tuple[float, float]
 
 
 class DemoPictures(Part):
-    """Pictures that vfs_panel renders itself from photographs that its requirements carry."""
+    """Pictures that vfs_panel renders itself: from photographs that its requirements carry, or drawn in code."""
 
     source: Literal["demo"] = Field(description="Always `demo`.")
-    name: Literal["photos", "camera-traps"] = Field(description="Which demo set: `photos` or `camera-traps`.")
+    name: Literal["photos", "camera-traps", "chest-films"] = Field(
+        description="Which demo set: `photos`, `camera-traps` or `chest-films`."
+    )
 
 
 class FolderPictures(Described):

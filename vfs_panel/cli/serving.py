@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,23 +26,27 @@ def demo(
     address: Address = "localhost",
     show: Annotated[bool, typer.Option("--show/--no-show", help="Open a browser.")] = True,
     prepare_only: Annotated[bool, typer.Option("--prepare-only", help="Stop before serving.")] = False,
+    at_once: Annotated[
+        bool, typer.Option("--at-once", help="Prepare nothing: the page offers to build what is missing.")
+    ] = False,
 ) -> None:
     """Render the demo pictures, extract their features, and serve the explorer.
 
-    What is there from an earlier run is kept, so a second start takes seconds.
+    What is there from an earlier run is kept, so a second start takes seconds. Other bundled sets are offered on the
+    page, to be built from there.
     """
     from vfs_panel.catalog import Catalog, bundled_folder
 
     if not prepare_only:
         port = free_port(port, address)  # before minutes of work, not after
     catalog = Catalog.open(bundled_folder())
-    rendered = [entry for entry in catalog.values() if entry.pictures.source == "demo"]
-    for entry in rendered:
+    demos = [entry for entry in catalog.values() if entry.pictures.source == "demo"]
+    for entry in demos if prepare_only or not at_once else []:
         prepare(entry)
     if prepare_only:
-        note(f"Ready: {', '.join(entry.title for entry in rendered)}. Start with: vfs-panel demo")
+        note(f"Ready: {', '.join(entry.title for entry in demos)}. Start with: vfs-panel demo")
         return
-    run_server(catalog, port=port, address=address, show=show)
+    run_server(lambda: Catalog.open(bundled_folder()), port=port, address=address, show=show)
 
 
 def serve(
@@ -59,7 +64,10 @@ def serve(
         str | None, typer.Option(help="Dask scheduler whose workers search, such as tcp://host:8786.")
     ] = None,
 ) -> None:
-    """Serve the explorer for the entries of a catalog whose features are built."""
+    """Serve the explorer for a catalog; what is not built yet can be built from its pages.
+
+    Entries that are added or changed meanwhile are there when a page is reloaded.
+    """
     from vfs_panel.catalog import open_catalog
 
     if scheduler is not None:
@@ -68,15 +76,11 @@ def serve(
         os.environ["VFS_SCHEDULER"] = scheduler
         settings.cache_clear()
     port = free_port(port, address)
-    opened = open_catalog(catalog)
-    built = [name for name, entry in opened.items() if any(entry.is_built(n.name) for n in entry.networks)]
-    if not built:
+    opened = open_catalog(catalog)  # here, so that a folder that does not exist is said at once
+    if not any(entry.is_built(network.name) for entry in opened.values() for network in entry.networks):
         names = ", ".join(opened) or "no entry that can be read"
-        raise CatalogError(
-            f"No entry of the catalog is built; it has {names}. "
-            "Run: vfs-panel catalog build NAME, or vfs-panel demo for the bundled ones."
-        )
-    run_server(opened, port=port, address=address, show=show)
+        note(f"Nothing of the catalog is built yet; it has {names}. Its pages say what to do.")
+    run_server(lambda: open_catalog(catalog), port=port, address=address, show=show)
 
 
 def prepare(entry: "CatalogEntry", network: str | None = None, *, again: bool = False) -> list[str]:
@@ -162,8 +166,8 @@ def _has_screen() -> bool:
     return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def run_server(catalog: "Catalog", *, port: int, address: str, show: bool) -> None:
-    """Serve the explorer until Ctrl-C.
+def run_server(find: "Callable[[], Catalog]", *, port: int, address: str, show: bool) -> None:
+    """Serve the explorer until Ctrl-C, on the catalog that `find` opens for each page.
 
     Raises
     ------
@@ -174,11 +178,13 @@ def run_server(catalog: "Catalog", *, port: int, address: str, show: bool) -> No
     """
     import panel as pn
 
-    from vfs_panel.app import explore, shared
+    from vfs_panel.app import builds, shared
+    from vfs_panel.app.page import page
 
+    builds.listen_outside(address not in _LOCAL)
     try:
         server = pn.serve(
-            {"/": lambda: explore(catalog)},
+            {"/": lambda: page(find)},
             port=port,
             address=address,
             websocket_origin=origins(port, address),
@@ -196,6 +202,7 @@ def run_server(catalog: "Catalog", *, port: int, address: str, show: bool) -> No
     if show and _has_screen():
         server.show("/")
     server.io_loop.start()
+    builds.BUILDS.close()
     # Panel's own handler has ended the loop. A search that still runs ends while Python can still start threads.
     for pool in (shared.SEARCHES, shared.ASIDE):
         pool.shutdown(cancel_futures=True)

@@ -19,6 +19,10 @@ from vfs_panel.models.zoo import BUNDLED
 _WHOLE = (".onnx", ".pt2", ".ts", ".torchscript")  # files of a whole network
 
 
+class OtherNetworkError(NetworkError):
+    """A network that did not make the features: other weights, or another version of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Paths:
     """Reads pictures by the paths that a store holds, below the first folder that has them."""
@@ -121,7 +125,7 @@ def check_same_network(network: Network, store: FeatureStore) -> None:
     """
     if network.weights_sha256 != store.weights_sha256:
         made_with = f"{store.attrs['weights']} ({store.weights_sha256[:12]})"
-        raise NetworkError(
+        raise OtherNetworkError(
             f"{store.name} was made by {store.network} with weights {made_with}, not {network.name} with "
             f"{network.weights} ({network.weights_sha256[:12]}). Give the store's own with --weights FILE."
         )

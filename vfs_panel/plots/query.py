@@ -46,11 +46,16 @@ def layer_view(
         "corners": corner_mark(background or theme.surface),
     }
     columns = {
-        "picture": {"col": [0], "row": [0], "url": [data_url(grey(frame), max_side_px=2 * size_px)]},
+        **layer_picture(frame, size_px=size_px),
         "corners": tile.boxes(grow_px=2),
         **layer_view_data(mask, excluded=excluded, size_px=(width, height)),
     }
     return overlay(marks, columns, width_px=width, height_px=height)
+
+
+def layer_picture(frame: NDArray[np.uint8], *, size_px: int = 120) -> dict[str, Columns]:
+    """Return the columns of `layer_view` that change with the picture, for `Live.send`; `frame` of the same shape."""
+    return {"picture": {"col": [0], "row": [0], "url": [data_url(grey(frame), max_side_px=2 * size_px)]}}
 
 
 def layer_view_data(

@@ -14,7 +14,7 @@ from vfs_panel.app.session import Session
 from vfs_panel.app.views.overlays import OverlayView
 from vfs_panel.errors import ImageError, VFSError
 from vfs_panel.plots.live import Live
-from vfs_panel.plots.query import layer_view, layer_view_data
+from vfs_panel.plots.query import layer_picture, layer_view, layer_view_data
 from vfs_panel.search.mask import parts_of
 
 
@@ -32,6 +32,7 @@ class CellsView:
         self._pane = figure_pane()
         self._live: Live | None = None
         self._side_px = 120
+        self._drawn_as: tuple[Any, ...] = ()  # size of the frame, of the figure, and theme
         self._frame_px = (1, 1)
         self._over = OverlayView(session, self._show_like)
         self._words = CellWords(on_do=self._do, margin=0, css_classes=["grow"])
@@ -48,7 +49,12 @@ class CellsView:
         session.state.param.watch(self._redraw, ["dataset", "network", "layer", "picture", "upload", "theme"])
         session.on_publish.append(self._publish)
         session.on_resize.append(self._redraw)
+        session.state.param.watch(self._appear, ["picture"])
+        self._appear()
         self._redraw()
+
+    def _appear(self, *_: Any) -> None:
+        self.part.visible = bool(self._session.state.picture)
 
     def _redraw(self, *_: Any) -> None:
         session, state = self._session, self._session.state
@@ -64,11 +70,16 @@ class CellsView:
         excluded = (
             state.excluded if state.excluded is not None and state.excluded.shape == grid else np.zeros_like(mask)
         )
-        figure = layer_view(frame, mask, excluded=excluded, size_px=self._side_px, theme=theme_of(state))
-        self._live = Live(figure, hold=pn.io.hold)
-        self._frame_px = frame.shape[:2]
-        self._over.set_size(*self._shown_px)
-        self._pane.object = self._live.figure
+        shape = (frame.shape[:2], self._side_px, state.theme)
+        if self._live is not None and shape == self._drawn_as:  # another picture or layer in the same figure
+            columns = layer_view_data(mask, excluded=excluded, size_px=self._shown_px)
+            self._live.send({**layer_picture(frame, size_px=self._side_px), **columns})
+        else:
+            figure = layer_view(frame, mask, excluded=excluded, size_px=self._side_px, theme=theme_of(state))
+            self._live, self._drawn_as = Live(figure, hold=pn.io.hold), shape
+            self._frame_px = frame.shape[:2]
+            self._over.set_size(*self._shown_px)
+            self._pane.object = self._live.figure
         self._show_words(mask, excluded)
 
     def _publish(self, outcome: Outcome) -> None:

@@ -173,7 +173,7 @@ class CompareView(TabView):
         several = len(session.sources) > 1 and name != "B"
         self._heads[name].show(
             name=name,
-            datasets=[[key, each.title] for key, each in session.sources.items()] if several else [],
+            datasets=[[key, each.title] for key, each in session.sources.items() if each.ready] if several else [],
             dataset=row[0],
             networks=[[key, key] for key in source.networks],
             network=row[1],

@@ -60,6 +60,11 @@ def examples_of(session: Session) -> list[Example]:
 
 def card(session: Session, image_id: str, strokes: tuple[Stroke, ...]) -> tuple[str, str]:
     """Return data URLs of a picture, in a square, and of the paint over it."""
+    key = (session.source.key, session.state.network, image_id, strokes)
+    return shared.card_of(key, lambda: _draw_card(session, image_id, strokes))
+
+
+def _draw_card(session: Session, image_id: str, strokes: tuple[Stroke, ...]) -> tuple[str, str]:
     rgb = shared.images_of(session.source).rgb(image_id)
     small = shrink(rgb, MATCH_PX)
     side = max(small.shape[:2])

@@ -6,6 +6,7 @@ from vfs_panel.app.about import about
 from vfs_panel.app.component import Part, script, web_text
 from vfs_panel.app.session import Session
 from vfs_panel.app.views.carry import Carry
+from vfs_panel.app.views.offer import mark_of
 
 
 class Header(Part):
@@ -24,7 +25,7 @@ class HeaderView:
         self._counts: dict[tuple[str, str], int] = {}
         self.part = Header(on_do=self._do, margin=0)
         self._carry = Carry(session, self.part.show, page=page)
-        names = ["dataset", "network", "layer", "problem", "status"]
+        names = ["dataset", "network", "layer", "problem", "status", "offer", "builds"]
         session.state.param.watch(self._show, names)
         self._show()
 
@@ -38,6 +39,9 @@ class HeaderView:
         source = self._session.sources[name]
         if name == self._session.state.dataset and self._session.engine is not None:
             self._counts[name, ""] = self._session.engine.store.n_images
+        needed = mark_of(self._session, source)
+        if needed:
+            return f"{source.title} — {needed}"
         n = self._counts.get((name, ""))
         return f"{source.title}, {n:,} pictures" if n else source.title
 
@@ -48,8 +52,11 @@ class HeaderView:
         fits = engine is not None and engine.layer == state.layer
         self.part.show(
             datasets=[[name, self._title(name)] for name in session.sources],
-            dataset=state.dataset,
-            networks=[[name, name] for name in source.networks],
+            dataset=state.dataset if state.offer is None else state.offer.dataset,
+            networks=[
+                *([name, name] for name in source.networks),
+                *([name, f"{name} — not built"] for name in source.unbuilt),
+            ],
             network=state.network,
             layers=[[name, name] for name in source.networks.get(state.network, [])],
             layer=state.layer,
@@ -60,6 +67,8 @@ class HeaderView:
     def _do(self, msg: dict[str, Any]) -> None:
         session, value = self._session, str(msg.get("value", ""))
         match msg["do"]:
+            case "dataset" if value == session.state.dataset and session.state.offer is not None:
+                session.offers.withdraw()
             case "dataset" if value in session.sources:
                 try:
                     session.open_dataset(value)
@@ -67,6 +76,7 @@ class HeaderView:
                     self.part.param.trigger("view")  # a set that did not open is no longer chosen
             case "network":
                 session.open_network(value)
+                self.part.param.trigger("view")  # one that is only offered is not chosen
             case "layer":
                 session.open_layer(value)
             case "theme":
@@ -80,6 +90,7 @@ class HeaderView:
 
     def _about(self) -> None:
         session, state = self._session, self._session.state
-        said = about(session.source, session.store, state.layer)
+        source = session.offers.source or session.source
+        said = about(source, session.store if source is session.source and source.ready else None, state.layer)
         self._abouts += 1
-        self.part.show(about=[list(pair) for pair in said], about_title=session.source.title, abouts=self._abouts)
+        self.part.show(about=[list(pair) for pair in said], about_title=source.title, abouts=self._abouts)

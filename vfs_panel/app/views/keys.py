@@ -11,7 +11,7 @@ from vfs_panel.app.ink import Fit
 from vfs_panel.app.panes import theme_of
 from vfs_panel.app.searching import Outcome
 from vfs_panel.app.session import Session
-from vfs_panel.app.state import TABS, TOOLS
+from vfs_panel.app.state import TABS, TOOLS, SearchState
 from vfs_panel.app.views.header import HeaderView
 from vfs_panel.app.wire import without_delay
 from vfs_panel.errors import QueryError, VFSError
@@ -71,7 +71,7 @@ class KeyView:
             page=self._page,
             theme=state.theme,
             background=theme_of(state).bg,
-            hint="" if state.strokes else "Paint the part you want to find.",
+            hint=_hint(state),
             outside=outside,
             tool=state.tool,
             polarity=state.polarity,
@@ -106,7 +106,7 @@ class KeyView:
         session, state = self._session, self._session.state
         name = msg["do"]
         if name == "canvas_width" and isinstance(msg.get("value"), int):
-            without_delay(pn.state.curdoc)  # said as soon as the page is there, and again after a reconnection
+            without_delay(pn.state.curdoc)  # said as soon as the page is there
             session.set_canvas(msg["value"])
         elif name == "stroke":
             self._stroke(msg)
@@ -133,7 +133,12 @@ class KeyView:
 
     def _escape(self) -> None:
         session = self._session
-        session.open_match(0) if session.state.opened else session.select(0)
+        if session.state.offer is not None:
+            session.offers.withdraw()
+        elif session.state.opened:
+            session.open_match(0)
+        else:
+            session.select(0)
 
     def _search_from(self) -> None:
         if self._session.state.selected:
@@ -142,3 +147,9 @@ class KeyView:
     def _help(self) -> None:
         if self.header is not None:
             self.header.help()
+
+
+def _hint(state: SearchState) -> str:
+    if not state.picture:
+        return "No picture yet: build a data set first."
+    return "" if state.strokes else "Paint the part you want to find."

@@ -5,6 +5,7 @@ from typing import Any
 from vfs_panel.app import shared
 from vfs_panel.app.component import Part, script
 from vfs_panel.app.session import Session
+from vfs_panel.app.views.offer import news
 from vfs_panel.app.words import Status
 
 
@@ -17,7 +18,7 @@ class ProblemPanel(Part):
 class StatusLine(Part):
     """The status line, read out by screen readers."""
 
-    _esm = script("status")
+    _esm = script("building", "status")
 
 
 class ProblemView:
@@ -34,31 +35,61 @@ class ProblemView:
     def _show(self, *_: Any) -> None:
         problem = self._session.state.problem
         if problem is None:
-            self.part.show(title="", text="", command="", back="")
+            self.part.show(title="", text="", command="", back="", rebuild=False)
         else:
-            self.part.show(title=problem.title, text=problem.text, command=problem.command, back=problem.back)
+            self.part.show(
+                title=problem.title, text=problem.text, command=problem.command, back=problem.back,
+                rebuild=bool(problem.rebuild),
+            )  # fmt: skip
 
     def _do(self, msg: dict[str, Any]) -> None:
+        problem = self._session.state.problem
         if msg["do"] == "back":
             self._session.go_back()
         elif msg["do"] == "again":
             shared.forget()
             self._session.try_again()
+        elif msg["do"] == "rebuild" and problem is not None and problem.rebuild:
+            state = self._session.state
+            self._session.offers.offer(state.dataset, state.network, reason=problem.rebuild, again=True)
 
 
 class StatusView:
-    """The status line."""
+    """The status line; on a page it also watches the connection, and opens the page again when it was lost.
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    Parameters
+    ----------
+    session : what it tells of.
+    page : whether the explorer fills a page that a server keeps.
+    """
+
+    def __init__(self, session: Session, *, page: bool = False) -> None:
+        self._session, self._page = session, page
         self.part = StatusLine(on_do=self._do, margin=0)
-        session.state.param.watch(self._show, ["status"])
+        session.state.param.watch(self._show, ["status", "upload"])
+        session.state.param.watch(self._show_build, ["builds", "offer"])
+        session.on_resize.append(self._show_build)
         self._show()
+        self._show_build()
 
     def _show(self, *_: Any) -> None:
-        status: Status = self._session.state.status
-        self.part.show(lead=status.lead, text=status.text, action=status.action)
+        state = self._session.state
+        status: Status = state.status
+        self.part.show(
+            lead=status.lead, text=status.text, action=status.action, page=self._page, uploaded=state.upload is not None
+        )
 
     def _do(self, msg: dict[str, Any]) -> None:
-        if msg["do"] == "action" and self._session.state.status.action == "Clear filters":
-            self._session.set_matches(filters={}, among=None)
+        session, name = self._session, str(msg.get("name", ""))
+        match msg["do"]:
+            case "action" if session.state.status.action == "Clear filters":
+                session.set_matches(filters={}, among=None)
+            case "openbuilt" if name in session.sources:
+                session.offers.open(name)
+            case "showbuild" if name in session.sources:
+                session.offers.offer(name)
+            case "dismiss":
+                session.offers.dismiss()
+
+    def _show_build(self, *_: Any) -> None:
+        self.part.show(build=news(self._session))

@@ -89,6 +89,7 @@ class QueryView:
         try:
             index = self._index()
         except VFSError:
+            self._top.show(nothing=not state.picture)
             return
         labels, domains = (pd.unique(index[name]).tolist() for name in ("label", "domain"))
         keep = np.ones(len(index), bool)
@@ -101,6 +102,7 @@ class QueryView:
         shown = _six(ids, state.picture if state.upload is None else "", self._seed)
         thumbnails = shared.thumbnails_of(session.source, state.network)
         self._top.show(
+            nothing=False,
             words=" / ".join(state.picture.split("/")),
             picture=state.picture if state.upload is None else "",
             labels=[["", f"all {len(labels)}"], *([v, plain(v)] for v in sorted(labels))] if len(labels) > 1 else [],

@@ -6,6 +6,7 @@ from vfs_panel.app.views.detail import DetailView
 from vfs_panel.app.views.first import FirstView
 from vfs_panel.app.views.matches import MatchesView
 from vfs_panel.app.views.notices import ProblemView
+from vfs_panel.app.views.offer import OfferView
 
 
 class WorkView:
@@ -15,4 +16,5 @@ class WorkView:
         head, figure, selected = MatchesView(session).parts
         first, analysis, problem = FirstView(session), AnalysisView(session), ProblemView(session)
         self.tour = first.tour
-        self.parts = (head, first.part, figure, DetailView(session).part, analysis.part, selected, problem.part)
+        detail, offer = DetailView(session), OfferView(session)
+        self.parts = (head, first.part, figure, detail.part, analysis.part, selected, problem.part, offer.part)

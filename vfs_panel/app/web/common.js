@@ -85,6 +85,11 @@ function segments(label, options, onpick, cls = "") {
     "aria-checked": String(key === value), tabindex: key === value ? 0 : -1}))
   return {node, update}
 }
+// A link to another site, from data: only to the web, and it learns nothing of this page. Anything else stays text.
+function webLink(words) {
+  if (!/^https?:[/][/][^\s]+$/.test(words)) return words
+  return h("a", {class: "link", href: words, target: "_blank", rel: "noopener noreferrer", text: words})
+}
 // Runs now and on every change of the view.
 function follow(model, draw) {
   const run = () => draw(model.view || {})
@@ -97,6 +102,8 @@ function frameOf(el) {
   while (node && !node.classList?.contains("vfs-root")) node = node.parentElement || node.getRootNode().host
   return node || null
 }
+// Whether the server is gone and the page takes nothing until it is back.
+function isLost(el) { return !!frameOf(el)?.hasAttribute("data-lost") }
 // A file in pieces, as a message has a limit; what is too large is refused before it travels.
 const PIECE = 400000
 async function sendFile(model, blob, more) {

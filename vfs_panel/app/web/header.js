@@ -50,7 +50,7 @@ export function render({model, el}) {
     if (view.abouts > abouts) {
       abouts = view.abouts
       put(about.heading, {text: view.about_title || "About this dataset"})
-      facts.replaceChildren(...(view.about || []).flatMap(([name, words]) => [h("dt", {text: name}), h("dd", {text: words})]))
+      facts.replaceChildren(...(view.about || []).flatMap(([name, words]) => [h("dt", {text: name}), h("dd", {}, webLink(words))]))
       if (!about.dialog.open) about.dialog.showModal()
     }
     bar.classList.toggle("busy", !!view.busy)

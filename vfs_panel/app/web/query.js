@@ -10,7 +10,7 @@ export function render({model, el}) {
     iconButton("upload", "Upload a picture of your own, or paste one (Ctrl-V)", choose, "Upload"), file)
   const paste = event => {
     const blob = [...(event.clipboardData?.files || [])].find(f => f.type.startsWith("image/"))
-    if (blob && el.isConnected) send(blob)
+    if (blob && el.isConnected && !isLost(el)) send(blob)
   }
   document.addEventListener("paste", paste)
   model.on("remove", () => document.removeEventListener("paste", paste))
@@ -18,7 +18,7 @@ export function render({model, el}) {
   const column = () => frameOf(el)?.shadowRoot?.querySelector(".vfs-main")?.shadowRoot?.querySelector(".vfs-query")
   const drop = h("div", {class: "droptarget", hidden: true}, "Drop the picture to paint on it")
   let depth = 0
-  const carries = event => [...(event.dataTransfer?.types || [])].includes("Files") && event.composedPath().includes(column())
+  const carries = event => [...(event.dataTransfer?.types || [])].includes("Files") && !isLost(el) && event.composedPath().includes(column())
   const dragged = {
     dragenter: event => { if (carries(event)) { event.preventDefault(); depth++; drop.hidden = false } },
     dragover: event => { if (carries(event)) { event.preventDefault(); event.dataTransfer.dropEffect = "copy" } },
@@ -48,7 +48,7 @@ export function render({model, el}) {
     event.preventDefault(); event.stopPropagation()
     all[Math.max(0, Math.min(all.length - 1, to))].focus()
   }
-  const none = h("p", {class: "read none", text: "No picture is like that. Choose another label, domain or id."})
+  const none = h("p", {class: "read none"})
   const wrong = h("div", {class: "uploaderr", role: "alert"})
   // tools
   const tool = segments("Tool", [["brush", "Brush (B)", "brush"], ["eraser", "Eraser (E)", "eraser"], ["lasso", "Lasso (L)", "lasso"], ["box", "Box (R)", "box"]],
@@ -66,7 +66,7 @@ export function render({model, el}) {
     put(id, {text: view.words || "", title: view.words || ""})
     label.update(view.labels || [], view.label); domain.update(view.domains || [], view.domain)
     label.node.hidden = (view.labels || []).length < 2; domain.node.hidden = (view.domains || []).length < 2
-    const pictures = view.pictures || [], now = JSON.stringify(pictures.map(p => p.id))
+    const pictures = view.pictures || [], now = JSON.stringify(pictures)  // the same id is another picture in another set
     if (now !== shown) {
       shown = now
       strip.replaceChildren(...pictures.map(p => h("button", {type: "button", class: "g", role: "option", title: p.id,
@@ -76,6 +76,7 @@ export function render({model, el}) {
     [...strip.children].forEach((g, i) => put(g, {class: pictures[i].id === view.picture ? "g on" : "g",
       "aria-selected": String(pictures[i].id === view.picture), tabindex: i === at ? 0 : -1}))
     put(strip, {"aria-label": view.gallery || "Pictures"})
+    put(none, {text: view.nothing ? "The pictures of a data set appear here." : "No picture is like that. Choose another label, domain or id."})
     strip.hidden = !!view.error || !pictures.length; none.hidden = !!view.error || !!pictures.length; wrong.hidden = !view.error
     if (view.error) wrong.replaceChildren(icon("alert"), h("div", {}, h("b", {text: view.error + " could not be read."}),
       ` ${view.reason ? view.reason.replace(view.error, "It") : `Use JPEG, PNG, WebP or TIFF up to ${view.max_mb} MB.`} Drawing kept. `,
