@@ -143,7 +143,7 @@ def test_the_edited_vgg16_gives_the_features_of_torchvisions(tmp_path: Path) -> 
     state = tiny_vgg_state(norm=True)
     torch.save(editing(state), tmp_path / "edited.pt")
     network = load_network("vgg16-edited", weights=tmp_path / "edited.pt")
-    own = models.vgg16_bn().features.eval()
+    own = models.vgg.make_layers(models.vgg.cfgs["D"], batch_norm=True).eval()
     own.load_state_dict({k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")})
     picture = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
@@ -211,15 +211,24 @@ def test_a_checkpoint_with_code_is_refused_and_the_message_says_how_to_save_its_
     assert not Path("/tmp/vfs-panel-must-not-exist-2").exists()
 
 
+def vgg16_without_weights() -> nn.Module:
+    with torch.device("meta"):
+        net: nn.Module = models.vgg16()
+    return net.to_empty(device="cpu")
+
+
 @pytest.mark.parametrize(
-    ("name", "layers"),
+    ("network", "layers"),
     [
         ("resnet50", {"layer3.5.conv2": (256, 14, 14), "layer4.2.conv2": (512, 7, 7)}),
         ("iwildcam", {"layer4.2.conv2": (512, 14, 14)}),
-        ("vgg16", {"features": (512, 7, 7), "features.16": (256, 28, 28)}),
+        (vgg16_without_weights, {"features": (512, 7, 7), "features.16": (256, 28, 28)}),
         ("xray/densenet121-res224-all", {"features": (1024, 7, 7)}),
     ],
 )
-def test_the_layers_of_the_experiments(name: str, layers: dict[str, tuple[int, ...]]) -> None:
-    grids = {layer.name: layer.grid for layer in list_layers(load_network(name, weights="random"))}
+def test_the_layers_of_the_experiments(
+    network: str | Callable[[], nn.Module], layers: dict[str, tuple[int, ...]]
+) -> None:
+    loaded = load_network(network, weights="random") if isinstance(network, str) else load_network(network())
+    grids = {layer.name: layer.grid for layer in list_layers(loaded)}
     assert {layer: grids[layer] for layer in layers} == layers

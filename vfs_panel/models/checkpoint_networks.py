@@ -49,7 +49,7 @@ def build(name: str, weights: Path | str | None, strict: bool) -> Built:
             f"Weights file {file} is no checkpoint of {name}: it holds {held}{more}, expected names as in "
             f"{expected}.{mend}"
         )
-    module = seeded(partial(_untrained, layout))
+    module = _empty(layout) if strict else seeded(partial(_untrained, layout))
     return module, layout.preprocessing, fill(module, found, file, name, strict=strict)
 
 
@@ -60,6 +60,17 @@ def _untrained(layout: Layout) -> nn.Module:
     net: nn.Module = models.get_model(layout.architecture, weights=None, **classes)
     if layout.classes is None:
         net.fc = nn.Identity()
+    return net
+
+
+def _empty(layout: Layout) -> nn.Module:
+    """Return a network whose weights are all to be filled in: drawing VGG16's at random takes seconds."""
+    with torch.device("meta"):
+        net = _untrained(layout)
+    net.to_empty(device="cpu")
+    for name, counter in net.named_buffers():
+        if name.endswith("num_batches_tracked"):
+            counter.zero_()
     return net
 
 
