@@ -17,10 +17,10 @@ def test_every_picture_is_scored_for_every_drawing_but_its_own(kept_store: Path,
     engine = vfs.RegionSearch(vfs.open_store(kept_store), layer="stage3")
     scores = scores_of(engine, images, DRAWINGS)
     assert scores.dims == ("drawing", "image")
-    assert scores["drawing"].values.tolist() == [image for image, _ in DRAWINGS]
+    assert scores["painted"].values.tolist() == [image for image, _ in DRAWINGS]
+    assert scores["painted_label"].values.tolist() == ["cat", "dog"]
     assert dict(zip(scores["image"].values, scores["label"].values, strict=True))["sketch/house/0.png"] == "house"
-    for image, _ in DRAWINGS:
-        row = scores.sel(drawing=image)
+    for (image, _), row in zip(DRAWINGS, scores, strict=True):
         assert row["image"].values[np.isnan(row.values)].tolist() == [image]
     flags = best(scores, 3)
     assert flags.sum("image").values.tolist() == [3, 3]

@@ -88,8 +88,8 @@ def scores_of(engine: RegionSearch, images: ImageDataset, drawings: Iterable[Dra
 
     Returns
     -------
-    DataArray (drawing, image), NaN for the painted picture itself, with the coordinates drawing, the painted picture's
-    id, and domain and label of each image.
+    DataArray (drawing, image), NaN for the painted picture itself. Coordinates of each image are its domain and label,
+    and of each drawing the picture that was painted on, painted, and its painted_domain and painted_label.
     """
     queries, painted = [], []
     for image, strokes in drawings:
@@ -100,13 +100,14 @@ def scores_of(engine: RegionSearch, images: ImageDataset, drawings: Iterable[Dra
     if not queries:
         raise QueryError("There is no drawing to search for.")
     results = engine.search_many(queries, k=1)
-    columns = {name: ("image", results[0][f"image_{name}"].values.astype(str)) for name in ("domain", "label")}
-    return xr.DataArray(
-        np.stack([result["image_score"].values for result in results]),
-        dims=("drawing", "image"),
-        coords={"drawing": painted, "image": results[0]["image"].values, **columns},
-        name="score",
-    )
+    ids = results[0]["image"].values
+    at = pd.Index(ids).get_indexer(painted)
+    coords = {"drawing": np.arange(len(queries)), "painted": ("drawing", np.array(painted)), "image": ids}
+    for column in ("domain", "label"):
+        values = results[0][f"image_{column}"].values.astype(str)
+        coords |= {column: ("image", values), f"painted_{column}": ("drawing", values[at])}
+    scores = np.stack([result["image_score"].values for result in results])
+    return xr.DataArray(scores, dims=("drawing", "image"), coords=coords, name="score")
 
 
 def best(scores: xr.DataArray, k: int) -> xr.DataArray:
