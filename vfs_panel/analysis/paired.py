@@ -1,7 +1,7 @@
 """The same drawings searched under several networks: every picture's score for each, and how far a mean can be trusted.
 
-Scores of two networks are on different scales, unless one is an edit of the other. What compares between others is which
-pictures come first, and whether they are the right ones.
+Scores of two networks are on different scales, unless one is an edit of the other. What compares between others is
+which pictures come first, and whether they are the right ones.
 """
 
 from collections.abc import Iterable
