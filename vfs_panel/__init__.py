@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from vfs_panel.images.dataset import ImageDataset
     from vfs_panel.images.opening import open_images
     from vfs_panel.images.preprocessing import Preprocessing
-    from vfs_panel.models import load_network, network_from_function, register_network
+    from vfs_panel.models import edit_network, load_network, network_from_function, register_network
     from vfs_panel.search import RegionQuery, RegionSearch, Stroke
 
 __version__ = "0.1.0"
@@ -45,6 +45,7 @@ _HOMES = {
     "ImageDataset": "vfs_panel.images.dataset",
     "Preprocessing": "vfs_panel.images.preprocessing",
     "open_images": "vfs_panel.images.opening",
+    "edit_network": "vfs_panel.models",
     "load_network": "vfs_panel.models",
     "network_from_function": "vfs_panel.models",
     "register_network": "vfs_panel.models",
@@ -63,6 +64,7 @@ __all__ = [
     "VFSError",
     "__version__",
     "convert",
+    "edit_network",
     "explore",
     "extract",
     "load_network",

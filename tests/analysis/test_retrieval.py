@@ -98,6 +98,18 @@ def test_a_query_finds_itself_in_an_identical_picture(some_photos):
     assert (outcome.at_1, outcome.at_10, outcome.label) == (1, 1, 1)
 
 
+def test_a_part_of_a_set_keeps_its_answers(some_photos):
+    images, places = some_photos
+    part, known = retrieval._part(images, places, 3)
+    assert part.ids == images.ids[::3] == list(known.ids)
+    where = np.array([[100.0, 60.0]])
+    for row, image in enumerate(part.ids):
+        expected = places.at(places.rows([image]), where)
+        found = known.at([row], where)
+        assert found[0] == expected[0]
+        np.testing.assert_array_equal(found[1], expected[1])
+
+
 def test_precision_counts_only_answers_that_exist():
     score = np.array([9.0, 0.8, 0.9, 0.7, 0.1], np.float32)
     right = np.array([False, True, False, True, False])

@@ -39,7 +39,7 @@ def models(
     channels×rows×columns.
     """
     from vfs_panel.errors import NetworkError
-    from vfs_panel.models import find_networks, list_layers, load_network, network_names
+    from vfs_panel.models import checkpoint_networks, find_networks, list_layers, load_network, network_names
     from vfs_panel.models.zoo import brings_weights
 
     if search is not None:
@@ -50,6 +50,8 @@ def models(
         return
     if name is None:
         print("\n".join(network_names()), flush=True)  # before the note, also where a reader has left already
+        for known in checkpoint_networks.names():
+            note(f"{known} needs {checkpoint_networks.needs(known)}.")
         note(_OTHERS)
         return
     if weights is None and not brings_weights(name):
@@ -63,6 +65,8 @@ def models(
     )
     searchable = sum(layer.grid is not None for layer in layers)
     note(f"{searchable} of {len(layers)} layers of {network.name} can be searched.")
+    if name in checkpoint_networks.names():
+        note(f"{name} needs {checkpoint_networks.needs(name)}.")
 
 
 def _shape(sizes: tuple[int, ...] | None) -> str:

@@ -1,5 +1,6 @@
 """Networks: by name or given, their layers, and features of pictures as grids."""
 
+from vfs_panel.models.editing import edit_network
 from vfs_panel.models.extractor import Extractor, to_input
 from vfs_panel.models.functions import network_from_function
 from vfs_panel.models.grid import to_grid
@@ -12,6 +13,7 @@ __all__ = [
     "Extractor",
     "LayerInfo",
     "Network",
+    "edit_network",
     "expand_layers",
     "find_networks",
     "list_layers",

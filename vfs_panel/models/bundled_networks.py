@@ -9,7 +9,8 @@ from vfs_panel.models import demo_network
 from vfs_panel.models.weight_files import RANDOM, Built, fill, read_weights, seeded, tensors_in
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
-BUNDLED = {"vfs-demo": "vfs_demo.pt", "vfs-demo-class": "vfs_demo_class.pt"}
+EDITED = "vfs-demo-edited"
+BUNDLED = {"vfs-demo": "vfs_demo.pt", "vfs-demo-class": "vfs_demo_class.pt", EDITED: "vfs_demo_edited.pt"}
 _PREPROCESSING = Preprocessing(
     resize_px=demo_network.INPUT_PX,
     crop_px=(demo_network.INPUT_PX, demo_network.INPUT_PX),
@@ -31,6 +32,10 @@ def build(name: str, weights: Path | str | None, strict: bool) -> Built:
     if weights is None and not file.exists():
         raise NetworkError(f"The bundled weights {file} are missing. Install vfs_panel again, or use --weights FILE.")
     content = read_weights(file)
+    if name == EDITED and weights is None:
+        from vfs_panel.models import demo_editing  # which needs the network that it changes from here
+
+        return demo_editing.changed(content, file).module, _PREPROCESSING, file.name
     head = (tensors_in(content, {}) or {}).get("head.weight")
     classes = len(head) if head is not None and head.ndim == 2 else demo_network.CLASSES
     module = seeded(partial(demo_network.DemoNet, classes))

@@ -1,8 +1,10 @@
 """Files of weights: reading them without running anything, filling networks with them, and naming what is in one."""
 
+import argparse
 import hashlib
 import pickle
 import re
+import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -23,6 +25,15 @@ Built = tuple[nn.Module, Preprocessing, str]
 """A network, what its pictures go through, and where its weights come from."""
 
 _SEED = 0
+# What trainings note beside the weights, and what does nothing as it is read: their options, and NumPy's numbers.
+_MAKES_NUMBER = np.float64().__reduce__()[0]
+_HARMLESS: list[Any] = [
+    argparse.Namespace,
+    *((_MAKES_NUMBER, f"numpy.{core}.multiarray.scalar") for core in ("_core", "core")),  # of NumPy 2 and 1
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i4", "i8", "?")),
+]
+_lock = threading.Lock()  # the list of what may be read is PyTorch's, and one for all threads
 _DENSENET_1_DOT = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
 
 
@@ -51,8 +62,13 @@ def load_file(module: nn.Module, file: Path, name: str, *, strict: bool) -> str:
     return fill(module, read_weights(file), file, name, strict=strict)
 
 
-def read_weights(file: Path) -> Any:
+def read_weights(file: Path, *, save: str = "torch.save(net.state_dict(), FILE)") -> Any:
     """Return what a file of weights holds, of PyTorch's kind or .safetensors; nothing in it is run.
+
+    Parameters
+    ----------
+    file : also one with a training's options and figures beside the weights, as far as those are plain values.
+    save : what makes a file of weights out of one that is refused.
 
     Raises
     ------
@@ -62,7 +78,7 @@ def read_weights(file: Path) -> Any:
     if file.suffix == ".safetensors":
         return _read_safetensors(file)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _lock, torch.serialization.safe_globals(_HARMLESS):
             warnings.simplefilter("ignore")  # of pickles that are refused just after
             return torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -70,9 +86,8 @@ def read_weights(file: Path) -> Any:
     except pickle.UnpicklingError as error:
         # PyTorch names the refused import as a pickle's GLOBAL; of anything else it finds an operand it does not know.
         detail = "it holds code, not only weights" if "GLOBAL" in str(error) else "it is no file of weights"
-        raise NetworkError(
-            f"Weights file {file} was refused: {detail}. Save a state dict: torch.save(net.state_dict(), FILE)."
-        ) from None
+        trust = ", if you trust it" if "weights_only=False" in save else ""
+        raise NetworkError(f"Weights file {file} was refused: {detail}. Save a state dict{trust}: {save}.") from None
     except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
         words = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
         raise NetworkError(f"Weights file {file} cannot be read: {words}.") from None

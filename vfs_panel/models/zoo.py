@@ -12,7 +12,14 @@ from torch import nn
 
 from vfs_panel.errors import NetworkError
 from vfs_panel.images.preprocessing import Preprocessing
-from vfs_panel.models import bundled_networks, hub_networks, timm_networks, torchvision_networks, xray_networks
+from vfs_panel.models import (
+    bundled_networks,
+    checkpoint_networks,
+    hub_networks,
+    timm_networks,
+    torchvision_networks,
+    xray_networks,
+)
 from vfs_panel.models.bundled_networks import BUNDLED, WEIGHTS_FOLDER
 from vfs_panel.models.weight_files import RANDOM, Built, load_file, weights_hash
 
@@ -49,8 +56,8 @@ class Network:
 
 
 def network_names() -> list[str]:
-    """Return the names that need no other package: the bundled networks and torchvision's classification models."""
-    return [*bundled_networks.names(), *torchvision_networks.names()]
+    """Return the names that need no other package: bundled ones, those of published checkpoints, and torchvision's."""
+    return [*bundled_networks.names(), *checkpoint_networks.names(), *torchvision_networks.names()]
 
 
 def find_networks(pattern: str) -> list[str]:
@@ -161,6 +168,8 @@ def _builder(name: str, *, trust_code: bool) -> Callable[[str, Path | str | None
             return xray_networks.build
     if name in bundled_networks.names():
         return bundled_networks.build
+    if name in checkpoint_networks.names():
+        return checkpoint_networks.build
     if name in torchvision_networks.names():
         return torchvision_networks.build
     near = _nearest(name)
