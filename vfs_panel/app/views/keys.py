@@ -21,7 +21,7 @@ from vfs_panel.search.stroke import MOST_POINTS, Shape
 class CanvasOver(Part):
     """What lies over the canvas: the brush's ring and a hint; and the keys of the whole page."""
 
-    _esm = script("over")
+    _esm = script("inline", "over")
 
 
 class KeyView:
@@ -108,6 +108,8 @@ class KeyView:
         if name == "canvas_width" and isinstance(msg.get("value"), int):
             without_delay(pn.state.curdoc)  # said as soon as the page is there, and again after a reconnection
             session.set_canvas(msg["value"])
+        elif name == "surroundings" and msg.get("value") in ("light", "dark") and not self._page:
+            state.theme = msg["value"]  # of the notebook, which may change it
         elif name == "stroke":
             self._stroke(msg)
         elif name in TOOLS:
