@@ -6,6 +6,8 @@ Where each mark lies is written to FOLDER/marks.json, by set and picture id, as 
 
 import json
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +54,15 @@ def draw_set(folder: Path, n: int, seed: int) -> dict[str, list[int]]:
                 image.save(folder / domain / name / f"{number:02}.png")
                 marks[f"{domain}/{name}/{number:02}.png"] = [x, y, x + MARK, y + MARK]
     return marks
+
+
+def answers(url: str) -> bool:
+    """Return whether a server answers there by now."""
+    try:
+        with urllib.request.urlopen(url, timeout=5):
+            return True
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
 
 
 def main(folder: Path) -> None:

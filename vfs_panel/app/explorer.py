@@ -48,7 +48,7 @@ class Explorer(pn.viewable.Viewer):
         self.state.theme = theme
         header, keys = HeaderView(session, page=page), KeyView(session, page=page)
         query, work = QueryView(session, keys.over), WorkView(session)
-        keys.header = header
+        keys.header, self._keys = header, keys
         main = box(
             box(*query.parts, classes=("vfs-query",)), box(*work.parts, classes=("vfs-work",)), classes=("vfs-main",)
         )
@@ -64,6 +64,13 @@ class Explorer(pn.viewable.Viewer):
 
     def __panel__(self) -> pn.Column:
         return self._root
+
+    def show(self, *args: Any, **options: Any) -> Any:
+        """Open it on a page of its own, as every Viewer does; all who open that page see and change the same."""
+        self._frame = ("vfs-root", "page")
+        self._dress()
+        self._keys.fill_page()
+        return super().show(*args, **options)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         """Show it in a notebook's cell, in place of what that showed before."""

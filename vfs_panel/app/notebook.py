@@ -1,7 +1,7 @@
 """Cells: a notebook's cell that is run again, or was deleted, lets go of the explorers that it showed before.
 
 Panel does so when the notebook tells that an output is gone. JupyterLab 4.6 does not tell, so that each run of a cell
-would leave a session with its results behind. JupyterLab and VS Code name the cell that runs; elsewhere nothing is done.
+would leave a page behind. JupyterLab and VS Code name the cell that runs; elsewhere nothing is done.
 
 In VS Code and Colab, Panel shows what it has through the package `jupyter_bokeh`, which must be installed beside it; it
 notices both by itself when `pn.extension` is called. Colab gives each cell a page of its own, so that the cell with the
@@ -23,7 +23,7 @@ def _running() -> tuple[str, str, list[str]]:
     with suppress(ImportError, LookupError, AttributeError):
         from IPython import get_ipython
 
-        parent: Mapping[str, Any] = get_ipython().get_parent()  # type: ignore[no-untyped-call]
+        parent: Mapping[str, Any] = get_ipython().get_parent()
         about = parent["metadata"]
         return str(about["cellId"]), str(parent["header"]["msg_id"]), [str(i) for i in about.get("deletedCells") or ()]
     return "", "", []

@@ -57,6 +57,11 @@ class KeyView:
         session.on_publish.append(self._ink_came)
         self._show()
 
+    def fill_page(self) -> None:
+        """Take the whole window, and all of its keys."""
+        self._page = True
+        self._show()
+
     def _show(self, *_: Any) -> None:
         session, state = self._session, self._session.state
         outside = ""
