@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,11 +13,12 @@ import pytest
 import xarray as xr
 from PIL import Image
 
-from vfs_panel.app import exports, links
+from vfs_panel.app import explore, exports, links
 from vfs_panel.app.remembered import Remembered, read, remember, reopen
 from vfs_panel.app.session import Session
 from vfs_panel.app.snippets import snippet
 from vfs_panel.app.sources import sources_of
+from vfs_panel.app.views.carry import Carry
 from vfs_panel.errors import VFSError
 from vfs_panel.plots.figure import KINDS, figure_bytes, search_figure
 from vfs_panel.plots.text import score_text
@@ -166,3 +168,19 @@ def test_the_snippet_repeats_the_search(painted: Session, mode: str) -> None:
 def test_nothing_painted_has_no_snippet(session: Session) -> None:
     with pytest.raises(VFSError, match="Nothing is painted"):
         snippet(session)
+
+
+def test_a_notebook_shares_a_view_that_explore_opens(
+    painted: Session, kept_store: Path, picture_folder: Path, tmp_path: Path
+) -> None:
+    told: dict[str, Any] = {}
+    Carry(painted, lambda **view: told.update(view), page=False).do({"do": "share"})
+    assert told["gift"]["kind"] == "copied"
+    name = told["gift"]["text"].removeprefix('view="').removesuffix('"')
+    again = explore(kept_store, picture_folder, view=name).state
+    assert (again.picture, again.history.strokes) == (painted.state.picture, painted.state.history.strokes)
+    saved = tmp_path / "mine.vfs.json"
+    saved.write_text(remember(painted).model_dump_json())
+    assert explore(kept_store, picture_folder, view=saved).state.k == painted.state.k
+    with pytest.raises(VFSError, match="There is no view 'nowhere'"):
+        explore(kept_store, picture_folder, view="nowhere")

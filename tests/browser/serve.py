@@ -8,6 +8,8 @@ Where each mark lies is written to FOLDER/marks.json, by set and picture id, as 
 
 import json
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +60,15 @@ def draw_set(folder: Path, n: int, seed: int, *, cross: str = "cross") -> dict[s
                 image.save(folder / domain / name / f"{number:02}.png")
                 marks[f"{domain}/{name}/{number:02}.png"] = [x, y, x + MARK, y + MARK]
     return marks
+
+
+def answers(url: str) -> bool:
+    """Return whether a server answers there by now."""
+    try:
+        with urllib.request.urlopen(url, timeout=5):
+            return True
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
 
 
 def build(folder: Path) -> None:

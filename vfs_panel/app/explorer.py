@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import panel as pn
 
-from vfs_panel.app import links
+from vfs_panel.app import links, notebook
 from vfs_panel.app.component import Part
 from vfs_panel.app.live import live_store
-from vfs_panel.app.panes import box
-from vfs_panel.app.remembered import reopen
+from vfs_panel.app.panes import box, offline
+from vfs_panel.app.remembered import Remembered, reopen
 from vfs_panel.app.session import Session
 from vfs_panel.app.sources import Target, is_network, sources_of
 from vfs_panel.app.state import MOST_K, TABS
@@ -48,12 +49,12 @@ class Explorer(pn.viewable.Viewer):
         self.state.theme = theme
         header, keys = HeaderView(session, page=page), KeyView(session, page=page)
         query, work = QueryView(session, keys.over), WorkView(session)
-        keys.header = header
+        keys.header, self._keys = header, keys
         self._work = box(*work.parts, classes=("vfs-work",))
         self._query = box(*query.parts, classes=("vfs-query",))
         main = box(self._query, self._work, classes=("vfs-main",))
         self._frame = ("vfs-root", "page" if page else "inline")
-        self._root = box(header.part, main, StatusView(session, page=page).part, work.tour)
+        self._root = box(header.part, main, StatusView(session, page=page).part, work.tour, hooks=[offline])
         for part in self._root.select(Part):
             part.on_trouble = session.trouble
         self._dress()
@@ -67,6 +68,20 @@ class Explorer(pn.viewable.Viewer):
     def __panel__(self) -> pn.Column:
         return self._root
 
+    def show(self, *args: Any, **options: Any) -> Any:
+        """Open it on a page of its own, as every Viewer does; all who open that page see and change the same."""
+        self._frame = ("vfs-root", "page")
+        self._dress()
+        self._keys.fill_page()
+        return super().show(*args, **options)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
+        """Show it in a notebook's cell, in place of what that showed before."""
+        known = set(self._root._models)
+        bundle = super()._repr_mimebundle_(include, exclude)
+        notebook.shown([name for name in self._root._models if name not in known])
+        return bundle
+
 
 def explore(
     target: "Target | nn.Module | Network",
@@ -76,6 +91,7 @@ def explore(
     layer: str | None = None,
     layers: Sequence[str] | None = None,
     tab: str | None = None,
+    view: str | Path | None = None,
 ) -> Explorer:
     """Open the explorer on a network and some pictures, a feature store, a catalog entry or a whole catalog.
 
@@ -90,6 +106,8 @@ def explore(
     layer : the layer to show first.
     layers : of a network, names or patterns; by default the last ones of its three coarsest grids.
     tab : of the analysis, one of `state.TABS`, to show first; a page's address may ask for another, as ?tab=compare.
+    view : what to open: the name that Share copies in a notebook, or the file of a saved session. A page's address may
+        ask for another.
 
     Returns
     -------
@@ -99,7 +117,7 @@ def explore(
     Raises
     ------
     VFSError
-        If the target is none of these or cannot be opened.
+        If the target is none of these or cannot be opened, or the view cannot be read.
     """
     if is_network(target, images):
         network = load_network(target)  # type: ignore[arg-type]
@@ -114,6 +132,8 @@ def explore(
         values = [value.decode() if isinstance(value, bytes) else str(value) for value in args.get(name, [])]
         return values[-1] if values else ""
 
+    if view is not None and not asked("view"):
+        _reopen(session, links.find_or_read(view))
     _open_asked(session, asked, tab)
     served = pn.state.curdoc is not None and pn.state.curdoc.session_context is not None
     if served:
@@ -123,15 +143,19 @@ def explore(
     return Explorer(session, page=served, theme="dark" if asked("theme") == "dark" else "light")
 
 
+def _reopen(session: Session, document: Remembered) -> None:
+    missing = reopen(session, document)
+    if missing:
+        session.announce(" ".join(missing))
+
+
 def _open_asked(session: Session, asked: Callable[[str], str], tab: str | None) -> None:
     """Open what the page's address asks for, as far as it can be had."""
     if asked("view"):
         try:
-            missing = reopen(session, links.find(asked("view")))
+            _reopen(session, links.find(asked("view")))
         except VFSError as error:
-            missing = [f"{error} The rest of the link is opened."]
-        if missing:
-            session.announce(" ".join(missing))
+            session.announce(f"{error} The rest of the link is opened.")
     elif asked("dataset") in session.sources and asked("dataset") != session.state.dataset:
         session.open_dataset(asked("dataset"))
     if asked("gone") == "upload":

@@ -64,6 +64,25 @@ def find(name: str) -> Remembered:
     return read(data)
 
 
+def find_or_read(view: str | Path) -> Remembered:
+    """Return the document of a name, or of a file of a saved session.
+
+    Raises
+    ------
+    VFSError
+        If there is none, or it is damaged.
+    """
+    if isinstance(view, str) and _NAME.fullmatch(view):
+        return find(view)
+    try:
+        return read(Path(view).read_bytes())
+    except OSError as error:
+        raise VFSError(
+            f"There is no view {str(view)!r} ({error.strerror or error}). "
+            "Give what Share copied, or the path of a saved session."
+        ) from None
+
+
 def _drop_oldest() -> None:
     kept = sorted(folder().glob("*.json"), key=lambda path: path.stat().st_mtime)
     for path in kept[: max(0, len(kept) - MOST_KEPT)]:

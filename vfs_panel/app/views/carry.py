@@ -107,6 +107,13 @@ class Carry:
     def _share(self) -> None:
         state = self._session.state
         own = " The uploaded picture is not in it: save the session for that." if state.upload is not None else ""
+        if not self._page:  # the address is the notebook's
+            text, words = (
+                f'view="{links.keep(remember(self._session))}"',
+                "Copied: add it to vfs.explore(…) to see this again.",
+            )
+            self._tell("copied", text=text, words=words + own)
+            return
         drawing = "It holds the drawing and all choices, and works on this server."
         self._tell("link", search=self.address(), words=f"Link copied. {drawing}{own}")
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vfs_panel.analysis.grouping import absent, regrouped
 from vfs_panel.app import shared
 from vfs_panel.app.component import Part, script
-from vfs_panel.app.panes import figure_pane, theme_of
+from vfs_panel.app.panes import Note, figure_pane, theme_of
 from vfs_panel.app.session import Session
 from vfs_panel.app.views.tab import TabView
 from vfs_panel.errors import VFSError
@@ -42,9 +42,7 @@ class DomainsView(TabView):
         self._live: Live | None = None
         self._drawn_as: tuple[Any, ...] = ()
         self._axis: tuple[float, float] | None = None
-        self._note = pn.pane.HTML(
-            "", margin=(4, 0, 0, 0), styles={"color": "var(--text2)", "font": "12px/16px var(--sans)"}
-        )
+        self._note = Note("", margin=(4, 0, 0, 0), styles={"color": "var(--text2)", "font": "12px/16px var(--sans)"})
         self._tools = DomainTools(on_do=self._do, margin=0)
         self._by, self._shape = "domain", "hill"
         self.part[:] = [self._tools, self._pane, self._note]

@@ -21,7 +21,7 @@ from vfs_panel.search.stroke import MOST_POINTS, Shape
 class CanvasOver(Part):
     """What lies over the canvas: the brush's ring and a hint; and the keys of the whole page."""
 
-    _esm = script("over")
+    _esm = script("inline", "over")
 
 
 class KeyView:
@@ -55,6 +55,11 @@ class KeyView:
             self._show, ["drawn", "drawing", "brush_px", "tool", "polarity", "theme", "picture", "layer", "dataset"]
         )
         session.on_publish.append(self._ink_came)
+        self._show()
+
+    def fill_page(self) -> None:
+        """Take the whole window, and all of its keys."""
+        self._page = True
         self._show()
 
     def _show(self, *_: Any) -> None:
@@ -108,6 +113,8 @@ class KeyView:
         if name == "canvas_width" and isinstance(msg.get("value"), int):
             without_delay(pn.state.curdoc)  # said as soon as the page is there
             session.set_canvas(msg["value"])
+        elif name == "surroundings" and msg.get("value") in ("light", "dark") and not self._page:
+            state.theme = msg["value"]  # of the notebook, which may change it
         elif name == "stroke":
             self._stroke(msg)
         elif name in TOOLS:

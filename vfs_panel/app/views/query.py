@@ -30,7 +30,7 @@ GALLERY = 6
 class QueryTop(Part):
     """Heading, upload, filters, gallery and tools of the query column."""
 
-    _esm = script("query")
+    _esm = script("inline", "query")
 
 
 class CanvasUnder(Part):

@@ -39,6 +39,7 @@ export function render({model, el}) {
   const place = event => { const at = host.getBoundingClientRect(); return {x: event.clientX - at.left, y: event.clientY - at.top} }
   const onPicture = at => [(at.x - view.x) / view.zoom, (at.y - view.y) / view.zoom]
   const wheel = event => {
+    if (!onPage(el) && !event.ctrlKey && !frameOf(el).matches(":focus-within")) return  // it scrolls the notebook by
     event.preventDefault(); event.stopPropagation()
     zoomTo(view.zoom * Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0016)), place(event))
   }
@@ -204,9 +205,11 @@ export function render({model, el}) {
     for (const [name, act] of listens) box.removeEventListener(name, act, true)
     box.removeEventListener("pointerleave", leave); box.removeEventListener("wheel", wheel, true)
   })
-  let width = 0
+  let width = 0, leaveNotebook = null
+  model.on("remove", () => leaveNotebook?.())
   const watch = new ResizeObserver(() => {
     const now = Math.round(host.getBoundingClientRect().width)
+    leaveNotebook ??= now ? settle(el, inField, value => say("surroundings", {value})) : null
     if (now && now !== width) { width = now; say("canvas_width", {value: now}); zoomTo(1) }
   })
   watch.observe(host)

@@ -10,7 +10,7 @@ export function render({model, el}) {
     iconButton("upload", "Upload a picture of your own, or paste one (Ctrl-V)", choose, "Upload"), file)
   const paste = event => {
     const blob = [...(event.clipboardData?.files || [])].find(f => f.type.startsWith("image/"))
-    if (blob && el.isConnected && !isLost(el)) send(blob)
+    if (blob && el.isConnected && !isLost(el) && (onPage(el) || event.composedPath().includes(frameOf(el)))) send(blob)
   }
   document.addEventListener("paste", paste)
   model.on("remove", () => document.removeEventListener("paste", paste))
