@@ -9,15 +9,29 @@ import pytest
 import typer
 import yaml
 
-from vfs_panel.catalog import bundled_folder
+from vfs_panel.catalog import bundled_folder, read_entry
+from vfs_panel.catalog.describing import LabelFile, NamesFile, Rule
 from vfs_panel.catalog.entry import CatalogEntry
-from vfs_panel.catalog.schema import DemoPictures, FolderPictures, NetworkEntry, Part, QueryStroke, SuggestedQuery
+from vfs_panel.catalog.parts import Part, SetFile
+from vfs_panel.catalog.schema import (
+    DemoPictures,
+    DownloadedFeatures,
+    FetchedPictures,
+    FolderPictures,
+    NetworkEntry,
+    QueryStroke,
+    RemoteFeatures,
+    SuggestedQuery,
+)
 from vfs_panel.cli import app
 from vfs_panel.settings import Settings
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
 TEMPLATE = (bundled_folder() / "your-folder.yml").read_text("utf-8")
-PARTS = (CatalogEntry, DemoPictures, FolderPictures, NetworkEntry, SuggestedQuery, QueryStroke)
+PARTS = (
+    CatalogEntry, DemoPictures, FolderPictures, FetchedPictures, SetFile, LabelFile, NamesFile, Rule, NetworkEntry,
+    DownloadedFeatures, RemoteFeatures, SuggestedQuery, QueryStroke,
+)  # fmt: skip
 ROOT = typer.main.get_command(app)
 
 
@@ -37,7 +51,9 @@ def test_the_commands_are_those_that_were_promised() -> None:
         "demo", "models", "extract", "verify", "store", "search", "catalog", "serve", "bench",
     }  # fmt: skip
     assert {path[1] for path in COMMANDS if path[0] == "store"} == {"info", "subset", "convert", "import"}
-    assert {path[1] for path in COMMANDS if path[0] == "catalog"} == {"list", "show", "validate", "build", "add"}
+    assert {path[1] for path in COMMANDS if path[0] == "catalog"} == {
+        "list", "show", "validate", "build", "add", "fetch",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))
@@ -66,6 +82,17 @@ def test_catalog_fields(part: type[Part]) -> None:
 
 def test_the_template_shows_a_sound_entry() -> None:
     assert yaml.safe_load(TEMPLATE)["template"] is True
+
+
+@pytest.mark.parametrize("other", ["rendered by vfs_panel", "a published data set"])
+def test_the_other_ways_of_the_template_are_sound(other: str, tmp_path: Path) -> None:
+    """The commented sources of pictures, put into the place of the folder."""
+    start = TEMPLATE.index("# pictures:", TEMPLATE.rindex("\n\n", 0, TEMPLATE.index(other)))
+    block = TEMPLATE[start:].split("\n\n", 1)[0].replace("\n# ", "\n").removeprefix("# ")
+    head, tail = TEMPLATE.index("\npictures:"), TEMPLATE.index("\nnetworks:")
+    text = TEMPLATE[:head] + "\n" + block + "\n" + TEMPLATE[tail:]
+    (tmp_path / "other.yml").write_text(text, "utf-8")
+    assert read_entry(tmp_path / "other.yml").pictures.source in ("demo", "fetched")
 
 
 def _blocks(language: str) -> list[str]:

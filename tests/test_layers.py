@@ -11,11 +11,13 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "vfs_panel"
 # A module may import only from folders left of its own, and from its own.
 ORDER = (
-    "errors", "settings", "cores", "images", "models", "features", "catalog", "search", "analysis", "plots", "app",
-    "bench", "cli",
+    "errors", "words", "disk", "settings", "cores", "images", "models", "features", "catalog", "search", "analysis",
+    "plots", "app", "bench", "cli",
 )  # fmt: skip
 TOP = "__init__"  # loads the others lazily, by name
 FORBIDDEN = {
+    "words": {"numpy", "torch", "panel", "holoviews"},
+    "disk": {"numpy", "torch", "panel", "holoviews"},
     "errors": {"numpy", "torch", "panel", "holoviews"},
     "settings": {"numpy", "torch", "panel", "holoviews"},
     "cores": {"numpy", "torch", "panel", "holoviews"},

@@ -32,8 +32,8 @@ class Settings(BaseSettings):
         default_factory=_default_cache,
         description="Folder for rendered demo pictures, feature stores and downloads.",
     )
-    catalog: Path | None = Field(
-        default=None, description="Folder of further catalog entries, beside the bundled ones."
+    catalog: str | None = Field(
+        default=None, description="Folder or web address of further catalog entries, beside the bundled ones."
     )
     device: str = Field(default="auto", description="Where networks and searches run: auto, cpu, cuda or cuda:N.")
     batch_size: int | None = Field(

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from vfs_panel.catalog import add_entry, folder_entry, open_catalog, user_folder
+from vfs_panel.cli import run
 from vfs_panel.errors import CatalogError, ImageError
 
 
@@ -52,3 +53,24 @@ def test_an_entry_that_is_not_sound_is_not_kept(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="does not exist"):
         folder_entry(tmp_path / "no", network="vfs-demo", layers=["stage3"])
+
+
+def test_into_another_folder(picture_folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "sets"
+    assert run(["catalog", "add", str(picture_folder), "--name", "photos", "--catalog", str(place)]) == 0
+    assert list(open_catalog(place)) == ["photos"]
+    assert run(["catalog", "add", str(picture_folder), "--name", "photos", "--catalog", str(place)]) == 2
+    assert not user_folder().exists()
+
+
+def test_what_cannot_be_added(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "p").mkdir()
+    (tmp_path / "new.yml").write_text(
+        f"title: N\npictures: {{source: folder, path: {tmp_path / 'p'}}}\nnetworks: [{{name: n, layers: [a]}}]\n"
+        "queries: [{title: T, image: i, mask: m.png}]\n"
+    )
+    assert run(["catalog", "add", str(tmp_path / "new.yml")]) == 2
+    assert "its mask m.png lies beside it" in capsys.readouterr().err
+    assert run(["catalog", "add", str(tmp_path / "p"), "--catalog", "https://example.org/sets"]) == 2
+    assert "Nothing can be added to a catalog on the web" in capsys.readouterr().err
+    assert not list(user_folder().glob("*.yml"))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from vfs_panel.catalog import Catalog, bundled_folder, open_catalog, user_folder
+from vfs_panel.cli import run
 from vfs_panel.errors import CatalogError
 from vfs_panel.images.demo.sources import CREDITS
 from vfs_panel.settings import settings
@@ -27,12 +28,17 @@ def folder(tmp_path: Path) -> Path:
 def test_the_bundled_entries_are_sound_and_credit_their_pictures() -> None:
     catalog = Catalog.open(bundled_folder())
     assert catalog.problems == []
-    assert list(catalog) == ["photos", "camera-traps"]
+    assert list(catalog)[:2] == ["photos", "camera-traps"]
+    assert {
+        "coco-val2014", "imagenet-val", "imagenet-a", "imagenet-sketch", "iwildcam", "chestx-ray14", "imagenette",
+        "cifar-10", "oxford-pets",
+    } < set(catalog)  # fmt: skip
     assert list(catalog.templates) == ["your-folder"]
     for entry in catalog.values():
-        assert entry.title
-        assert entry.description
-        assert entry.citation
+        for field in ("title", "description", "licence", "attribution", "citation"):
+            assert getattr(entry, field), (entry.name, field)
+    for name in ("photos", "camera-traps"):
+        entry = catalog[name]
         for photograph in CREDITS:
             assert photograph in entry.licence, photograph
         for credit in ("china.jpg): danielbuechele, CC BY 2.0", "flower.jpg): danielbuechele / vultilion, CC BY 2.0"):
@@ -74,6 +80,18 @@ def test_a_name_that_stands_twice(folder: Path) -> None:
     assert any("is taken by" in problem.text for problem in catalog.problems)
 
 
+def test_names_that_stand_twice_are_told_by_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "broken.yml").unlink()
+    (folder / "a.yml").write_text(ENTRY.format("Another"))
+    assert run(["catalog", "validate", str(folder)]) == 2
+    told = capsys.readouterr()
+    assert (
+        told.err.strip() == (f"{folder / 'a.yml'}: the name 'a' is taken by {folder / 'a.yaml'}; rename this file")
+        or told.err.strip() == f"{folder / 'a.yaml'}: the name 'a' is taken by {folder / 'a.yml'}; rename this file"
+    )
+    assert f"{folder / 'first.yml'}: sound" in told.out
+
+
 def test_a_single_file_is_a_catalog(folder: Path) -> None:
     assert list(Catalog.open(folder / "b.yml")) == ["b"]
 
@@ -84,7 +102,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_the_users_own_folder_joins_the_bundled_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert set(open_catalog()) == {"photos", "camera-traps"}
+    assert "first" not in open_catalog()
     monkeypatch.setenv("VFS_CATALOG", str(folder))
     settings.cache_clear()
     assert user_folder() == folder

@@ -88,10 +88,9 @@ def test_by_the_command_line(entry: CatalogEntry, tmp_path: Path, capsys: pytest
     assert capsys.readouterr().out.strip() == str(entry.store_path())
     assert run(["catalog", "list", *catalog]) == 0
     heading, first, second = capsys.readouterr().out.splitlines()
-    assert heading.split() == ["name", "title", "network", "layers", "features"]
-    assert first.endswith(" built")
-    assert not first.endswith("not built")
-    assert second.endswith("not built")
+    assert heading.split() == ["name", "title", "network", "layers", "needs"]
+    assert first.endswith(" nothing")
+    assert second.endswith(" build")
     assert run(["catalog", "show", "mine", *catalog]) == 0
     assert str(entry.store_path()) in capsys.readouterr().out
 
@@ -111,15 +110,15 @@ def test_the_demo_entries_name_pictures_that_exist() -> None:
         "photos": {plan.image_id for plan in photos.plans()},
         "camera-traps": {plan.image_id for plan in camera_traps.plans()},
     }
-    for name, entry in open_catalog().items():
-        for query in entry.queries:
-            assert query.image in ids[name], query.title
+    for name, known in ids.items():
+        for query in open_catalog()[name].queries:
+            assert query.image in known, query.title
 
 
 def test_what_an_entry_needs(entry: CatalogEntry, tmp_path: Path) -> None:
     needs = entry.needs("vfs-demo")
     assert (needs.step, needs.download_bytes) == ("build", 0)
-    assert needs.command == "vfs-panel catalog build mine --network vfs-demo"
+    assert needs.command == f"vfs-panel catalog build mine --network vfs-demo --catalog {tmp_path / 'mine.yml'}"
     assert needs.place == entry.store_path("vfs-demo")
     entry.build("vfs-demo")
     assert entry.needs().step == "nothing"

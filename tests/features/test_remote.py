@@ -19,9 +19,10 @@ from tests.features.servers import GoogleHandler, Servers
 from vfs_panel.cli import run
 from vfs_panel.errors import StoreError
 from vfs_panel.features import FeatureStore, open_store, remote, store_from_arrays, verify
-from vfs_panel.features.files import shown, url_of
+from vfs_panel.features.files import url_of
 from vfs_panel.search import RegionSearch
 from vfs_panel.settings import settings
+from vfs_panel.words import shown
 
 pytest.importorskip("aiohttp")
 N = 60

@@ -3,7 +3,7 @@
 from vfs_panel.app.sources import Source
 from vfs_panel.features import FeatureStore
 from vfs_panel.plots.text import count_text, plain
-from vfs_panel.search.devices import size_words
+from vfs_panel.words import size_words
 
 _MOST_NAMED = 12
 

@@ -10,8 +10,9 @@ from vfs_panel.features.memory import MemoryStore
 from vfs_panel.images.dataset import ImageDataset
 from vfs_panel.images.opening import open_images
 from vfs_panel.models import LayerInfo, Network, expand_layers, list_layers
-from vfs_panel.search.devices import free_memory_mb, memory_said, pick_device, size_words
+from vfs_panel.search.devices import free_memory_mb, memory_said, pick_device
 from vfs_panel.settings import settings
+from vfs_panel.words import size_words
 
 log = logging.getLogger(__name__)
 SHARE_OF_FREE = 0.25  # of the free memory: a search holds the features once more

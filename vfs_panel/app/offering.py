@@ -1,14 +1,13 @@
 """What an offer says: what an entry shows and needs, and how far its building is. Pure functions."""
 
-import shlex
 from typing import Any
 
 from vfs_panel.app.builds import Build
 from vfs_panel.app.sources import ABOUT, Source
 from vfs_panel.app.state import Offer
-from vfs_panel.catalog import CatalogEntry, Needs, NetworkEntry, bundled_folder, user_folder
+from vfs_panel.catalog import CatalogEntry, Needs, NetworkEntry
 from vfs_panel.plots.text import count_text
-from vfs_panel.search.devices import size_words
+from vfs_panel.words import size_words
 
 STAGES = {"fetch": "Downloading", "pictures": "Preparing the pictures", "features": "Extracting features"}
 BUILD = "Its features are not on this server yet. Searches go on while they are extracted."
@@ -80,16 +79,10 @@ def _seen_by(network: NetworkEntry) -> str:
 
 
 def _command(entry: CatalogEntry, needs: Needs, offer: Offer) -> str:
-    """Return what does it in a terminal: for all networks at once, and by the catalog that the entry is in."""
-    command = needs.command
-    if needs.step == "build" or offer.again:
-        only = f" --network {shlex.quote(offer.network)}" if offer.network else ""
-        command = f"vfs-panel catalog build {entry.name}{only}{' --again' if offer.again else ''}"
-    folder = entry.file.parent.resolve()
-    known = {bundled_folder().resolve(), user_folder().resolve()}
-    if command.startswith("vfs-panel catalog") and "--catalog" not in command and folder not in known:
-        command += f" --catalog {shlex.quote(str(folder))}"
-    return command
+    """Return what does it in a terminal: for all networks at once, where none was chosen."""
+    if needs.step != "build" and not offer.again:
+        return needs.command
+    return entry.command("build", offer.network or None) + (" --again" if offer.again else "")
 
 
 def progress_view(build: Build | None, owner: str, ahead: int) -> dict[str, Any] | None:

@@ -114,7 +114,7 @@ def source_of(entry: CatalogEntry) -> Source:
 
     def network(name: str) -> Network:
         chosen = entry.network(name)
-        return load_network(chosen.name, weights=chosen.weights, strict=chosen.strict)
+        return load_network(chosen.name, weights=entry.weights(name), strict=chosen.strict)
 
     built = [n for n in entry.networks if entry.is_built(n.name)]
     shown = built or entry.networks
@@ -127,8 +127,8 @@ def source_of(entry: CatalogEntry) -> Source:
         store=entry.store,
         images=entry.images,
         network=network,
-        queries=list(entry.queries),
-        about={name: str(getattr(entry, name, "")) for name in ABOUT},
+        queries=entry.suggested(),
+        about={name: getattr(entry, name) or "" for name in ABOUT},
         entry=entry,
         ready=bool(built),
         unbuilt=tuple(n.name for n in entry.networks if n not in shown),

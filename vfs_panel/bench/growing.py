@@ -12,8 +12,9 @@ from vfs_panel.bench.report import Part, Table, number
 from vfs_panel.bench.sets import LAYER, Recipe
 from vfs_panel.bench.timing import in_turns
 from vfs_panel.features.store import FeatureStore
-from vfs_panel.search.devices import pick_device, size_words
+from vfs_panel.search.devices import pick_device
 from vfs_panel.search.engine import RegionSearch
+from vfs_panel.words import size_words
 
 Progress = Callable[[int, int], None]
 NUMBERS = {"small": (100, 1_000, 5_000), "full": (1_000, 10_000, 100_000, 1_000_000)}

@@ -15,8 +15,8 @@ from vfs_panel.bench.sets import LAYER, Recipe
 from vfs_panel.bench.timing import Call, in_turns
 from vfs_panel.errors import BenchError
 from vfs_panel.features.store import FeatureStore
-from vfs_panel.search.devices import size_words
 from vfs_panel.search.engine import RegionSearch
+from vfs_panel.words import size_words
 
 Progress = Callable[[int, int], None]
 NO_ROOM_MB = 0.01  # of memory, so that an engine streams

@@ -30,8 +30,9 @@ from vfs_panel.bench.timing import Call, Times, in_turns
 from vfs_panel.errors import BenchError
 from vfs_panel.features.store import FeatureStore
 from vfs_panel.search.codes import ScanType, codes_bytes
-from vfs_panel.search.devices import free_memory_mb, pick_device, size_words
+from vfs_panel.search.devices import free_memory_mb, pick_device
 from vfs_panel.search.query import RegionQuery
+from vfs_panel.words import size_words
 
 Progress = Callable[[int, int], None]
 Kind = Literal["ours", "preview", "fused", "reference", "faiss", "memory", "copy"]

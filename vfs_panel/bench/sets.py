@@ -20,8 +20,8 @@ from vfs_panel.features import FeatureSpec, FeatureStore, layout
 from vfs_panel.features.packing import pack
 from vfs_panel.features.writer import StoreWriter
 from vfs_panel.images.preprocessing import Preprocessing
-from vfs_panel.search.devices import size_words
 from vfs_panel.settings import settings
+from vfs_panel.words import size_words
 
 LAYER = "synthetic"
 PARTS = 48  # of the dictionary that all features are made of

@@ -1,8 +1,9 @@
 """What can be searched: data sets with their pictures, networks, layers and suggested queries."""
 
 from vfs_panel.catalog.adding import add_entry, folder_entry
-from vfs_panel.catalog.catalog import Catalog, bundled_folder, open_catalog, user_folder
+from vfs_panel.catalog.catalog import Catalog, default_places, open_catalog
 from vfs_panel.catalog.entry import CatalogEntry
+from vfs_panel.catalog.folders import bundled_folder, user_folder
 from vfs_panel.catalog.needs import Needs
 from vfs_panel.catalog.reading import Problem, check_entry, read_entry
 from vfs_panel.catalog.schema import NetworkEntry, SuggestedQuery
@@ -17,6 +18,7 @@ __all__ = [
     "add_entry",
     "bundled_folder",
     "check_entry",
+    "default_places",
     "folder_entry",
     "open_catalog",
     "read_entry",

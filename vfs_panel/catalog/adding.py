@@ -8,11 +8,13 @@ from pathlib import Path
 
 import yaml
 
-from vfs_panel.catalog.catalog import open_catalog, user_folder
+from vfs_panel.catalog.catalog import Catalog, open_catalog
 from vfs_panel.catalog.entry import CatalogEntry
+from vfs_panel.catalog.folders import is_web, user_folder
 from vfs_panel.catalog.reading import check_entry, read_entry
 from vfs_panel.catalog.schema import FolderPictures
 from vfs_panel.errors import CatalogError, ImageError
+from vfs_panel.words import shown
 
 
 def folder_entry(
@@ -45,8 +47,8 @@ def folder_entry(
     return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
 
 
-def add_entry(text: str, name: str, *, source: Path) -> CatalogEntry:
-    """Check an entry and put it into the user's own catalog. It never overwrites another.
+def add_entry(text: str, name: str, *, source: Path, catalog: Path | str | None = None) -> CatalogEntry:
+    """Check an entry and put it into a catalog's folder. It never overwrites another.
 
     Parameters
     ----------
@@ -56,6 +58,8 @@ def add_entry(text: str, name: str, *, source: Path) -> CatalogEntry:
         What commands will call the entry.
     source : Path
         What the entry was made of, for messages: a file, or a folder of pictures.
+    catalog : Path or str, optional
+        The folder to put it into; by default the user's own.
 
     Raises
     ------
@@ -64,7 +68,11 @@ def add_entry(text: str, name: str, *, source: Path) -> CatalogEntry:
     """
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise CatalogError(f"Name {name!r} cannot be a file's name. Use letters, digits, - and _, as in --name my-set.")
-    known, target = open_catalog(), user_folder() / f"{name}.yml"
+    if is_web(catalog):
+        raise CatalogError(f"Nothing can be added to a catalog on the web, {shown(str(catalog))}. Name a folder.")
+    place = user_folder() if catalog is None else Path(catalog)
+    known = Catalog.open(*([place] if place.is_dir() else [])) if catalog is not None else open_catalog()
+    target = place / f"{name}.yml"
     taken = known.get(name) or known.templates.get(name)
     if taken is not None or target.exists():
         raise CatalogError(f"The name {name!r} is taken by {taken.file if taken else target}. Give another by --name.")
@@ -77,7 +85,7 @@ def add_entry(text: str, name: str, *, source: Path) -> CatalogEntry:
             os.replace(unchecked, target)
     except OSError as error:
         raise CatalogError(
-            f"{target} cannot be written: {error.strerror}. Set VFS_CATALOG to a folder of yours."
+            f"{target} cannot be written: {error.strerror}. Set VFS_CATALOG, or --catalog, to a folder of yours."
         ) from None
     return read_entry(target)
 
@@ -87,10 +95,17 @@ def _refuse_unsound(file: Path, source: Path) -> None:
     if isinstance(found, list):
         raise CatalogError(str(replace(found[0], file=source, line=found[0].line if source.is_file() else 0)))
     used = [found.pictures.path] if isinstance(found.pictures, FolderPictures) else []
-    used += [network.weights for network in found.networks if network.weights not in (None, "random")]
+    if isinstance(found.pictures, FolderPictures) and found.pictures.labels is not None:
+        used.append(found.pictures.labels.file)
+    used += [network.weights for network in found.networks if isinstance(network.weights, str)]
     for path in used:
         if Path(str(path)).is_relative_to(file.parent.resolve()) or Path(str(path)).is_relative_to(file.parent):
             relative = Path(str(path)).name
             raise CatalogError(
                 f"{source}: {relative!r} is a path below the file's own folder; write it as an absolute path."
             )
+    masks = [query.mask for query in found.queries if query.mask is not None]
+    if masks and isinstance(found.pictures, FolderPictures):
+        raise CatalogError(
+            f"{source}: its mask {masks[0]} lies beside it, and would not be found. Copy both there yourself."
+        )

@@ -1,13 +1,12 @@
 """Catalog: a folder of entries, read one by one, so that a broken one does not take the others down."""
 
 import logging
-import os
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
 from vfs_panel.catalog.entry import CatalogEntry
+from vfs_panel.catalog.folders import bundled_folder, is_web, user_folder
 from vfs_panel.catalog.reading import SUFFIXES, Problem, check_entry
 from vfs_panel.errors import CatalogError
 from vfs_panel.settings import settings
@@ -52,16 +51,22 @@ class Catalog(Mapping[str, CatalogEntry]):
 
         Files that cannot be read are listed in `problems`.
 
+        Parameters
+        ----------
+        paths : folders, files or web addresses, as of `open_catalog`.
+
         Raises
         ------
         CatalogError
-            If a folder or file does not exist.
+            If a folder or file does not exist, or a web address cannot be read.
         """
         entries, problems = [], []
         for path in paths:
-            for file in _files(Path(path)):
-                found = check_entry(file)
+            web = str(path) if is_web(path) else ""
+            for file in _of_web(web) if web else _files(Path(path)):
+                found = check_entry(file, from_web=bool(web))
                 if isinstance(found, CatalogEntry):
+                    found._web = web
                     entries.append(found)
                 else:
                     problems += found
@@ -93,12 +98,14 @@ class Catalog(Mapping[str, CatalogEntry]):
 
 
 def open_catalog(path: Path | str | None = None) -> Catalog:
-    """Open a catalog: a folder of YAML files, or one file.
+    """Open a catalog: a folder of YAML files, one file, or either on the web.
 
     Parameters
     ----------
     path : optional
-        By default the bundled entries and those of `user_folder`.
+        A folder, a file, or an http or https address: of one entry's YAML file, or of a folder with a `catalog.txt`
+        that lists its entries. By default the bundled entries and those of `user_folder`, or of the web address that
+        VFS_CATALOG is.
 
     Returns
     -------
@@ -108,38 +115,29 @@ def open_catalog(path: Path | str | None = None) -> Catalog:
     Raises
     ------
     CatalogError
-        If the folder does not exist.
+        If the folder does not exist, or the web address cannot be read and never was before.
     """
-    if path is not None:
-        catalog = Catalog.open(path)
-    elif settings().catalog is None and not user_folder().is_dir():
-        catalog = Catalog.open(bundled_folder())
-    else:
-        catalog = Catalog.open(bundled_folder(), user_folder())
+    catalog = Catalog.open(*([path] if path is not None else default_places()))
     for problem in catalog.problems:
         logger.warning("Left out: %s", problem)
     return catalog
 
 
-def bundled_folder() -> Path:
-    """Return the folder of the entries that come with vfs_panel."""
-    package = Path(__file__).parents[1]
-    installed = package / "data_catalog"
-    return installed if installed.is_dir() else package.parent / "data_catalog"
-
-
-def user_folder() -> Path:
-    """Return the folder of the user's own entries: VFS_CATALOG, or `vfs_panel/catalog` beside the user's settings."""
+def default_places() -> list[Path | str]:
+    """Return the places of the entries that are known without being told: bundled ones and the user's own."""
     chosen = settings().catalog
-    if chosen is not None:
-        return chosen
-    if sys.platform == "win32":
-        base = Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return base / "vfs_panel" / "catalog"
+    places: list[Path | str] = [bundled_folder()]
+    if is_web(chosen):
+        places.append(str(chosen))
+    if (chosen is not None and not is_web(chosen)) or user_folder().is_dir():
+        places.append(user_folder())
+    return places
+
+
+def _of_web(address: str) -> list[Path]:
+    from vfs_panel.catalog.webcatalog import load_catalog
+
+    return load_catalog(address)
 
 
 def _files(path: Path) -> list[Path]:

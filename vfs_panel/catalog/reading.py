@@ -3,25 +3,18 @@
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 
 from vfs_panel.catalog.entry import CatalogEntry
-from vfs_panel.catalog.schema import (
-    DemoPictures,
-    FolderPictures,
-    NetworkEntry,
-    Part,
-    QueryStroke,
-    SuggestedQuery,
-)
 from vfs_panel.errors import CatalogError
 
 SUFFIXES = (".yml", ".yaml")
 _MAX_BYTES = 1_000_000  # an entry is a page of text; anything larger is some other file
 _Location = tuple[int | str, ...]
+_TAG = ":"  # starts what pydantic puts into a location for a choice between parts, and no field's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +52,21 @@ def read_entry(file: Path | str) -> CatalogEntry:
     raise CatalogError(f"{found[0]}{more}")
 
 
-def check_entry(file: Path | str) -> CatalogEntry | list[Problem]:
-    """Return the entry that a file holds, or everything that is wrong with it."""
+def check_entry(file: Path | str, *, from_web: bool = False) -> CatalogEntry | list[Problem]:
+    """Return the entry that a file holds, or everything that is wrong with it.
+
+    Parameters
+    ----------
+    file : the YAML file.
+    from_web : whether it was downloaded, so that it may not name places of this machine.
+    """
     file = Path(file)
     try:
         root, values = _parse(file)
     except _UnreadableError as error:
         return [Problem(file, error.line, str(error))]
     try:
-        entry = CatalogEntry.model_validate(values, context={"folder": file.parent})
+        entry = CatalogEntry.model_validate(values, context={"folder": file.parent, "from_web": from_web})
     except ValidationError as error:
         # A misspelt field first: it explains why another one is missing.
         wrong = sorted(error.errors(include_url=False), key=lambda details: details["type"] != "extra_forbidden")
@@ -138,7 +137,9 @@ def _problem(file: Path, root: yaml.Node, details: Any) -> Problem:
         close = get_close_matches(name, _part(details["loc"]).model_fields, n=1)
         text = f"field {field!r} is not known" + (f"; did you mean {close[0]!r}?" if close else "; remove it")
     elif kind.startswith("union_tag"):
-        text = f"field {field!r} needs a line `source: demo` or `source: folder`"
+        known = _parts_in(_part(details["loc"]).model_fields[str(details["loc"][-1])])
+        sources = [f"`source: {tag.removeprefix(_TAG)}`" for tag in known]
+        text = f"field {field!r} needs a line {', '.join(sources[:-1])} or {sources[-1]}"
     elif kind == "value_error":
         text = f"field {field!r}: {message}"
     else:
@@ -149,7 +150,7 @@ def _problem(file: Path, root: yaml.Node, details: Any) -> Problem:
 def _locate(root: yaml.Node, location: _Location) -> tuple[int, str]:
     """Return the line and the dotted name of a field; a missing one is placed at the start of what lacks it.
 
-    Pydantic's location of a picture source also holds the value of its `source` field, which is no field: parts
+    Pydantic's location also holds the tags of choices, as between sources of pictures, which are no fields: parts
     that the file does not hold are passed over, except the last, which may be the one that is missing.
     """
     node, line, names = root, root.start_mark.line + 1, []
@@ -164,19 +165,36 @@ def _locate(root: yaml.Node, location: _Location) -> tuple[int, str]:
             key, node = keys[str(part)]
             line = key.start_mark.line + 1
             names.append(str(part))
-        elif depth == len(location) - 1 and part not in ("demo", "folder"):
+        elif depth == len(location) - 1 and not str(part).startswith(_TAG):
             names.append(str(part))
     return line, ".".join(names)
 
 
-def _part(location: _Location) -> type[Part]:
-    """Return the part of the schema that a location lies in."""
-    if "pictures" in location[:-1]:
-        return DemoPictures if "demo" in location else FolderPictures
-    if "strokes" in location[:-1]:
-        return QueryStroke
-    parts: dict[str, type[Part]] = {"networks": NetworkEntry, "queries": SuggestedQuery}
-    return parts.get(str(location[0]), CatalogEntry) if len(location) > 1 else CatalogEntry
+def _part(location: _Location) -> type[BaseModel]:
+    """Return the part of the schema that a location lies in, following its fields from the entry down."""
+    part: type[BaseModel] = CatalogEntry
+    choices: dict[str, type[BaseModel]] = {}
+    for step in location[:-1]:
+        if str(step).startswith(_TAG):
+            part = choices.get(str(step), part)
+        elif step in part.model_fields:
+            choices = _parts_in(part.model_fields[str(step)])
+            part = next(iter(choices.values()), part)
+    return part
+
+
+def _parts_in(annotation: Any) -> dict[str, type[BaseModel]]:
+    """Return the parts that a field may hold, by their tags where it has several."""
+    found: dict[str, type[BaseModel]] = {}
+    metadata: Any = getattr(annotation, "metadata", None) or getattr(annotation, "__metadata__", ())
+    tag = next((one.tag for one in metadata if isinstance(one, Tag)), "")
+    inner = getattr(annotation, "annotation", annotation)
+    if isinstance(inner, type) and issubclass(inner, BaseModel):
+        return {tag: inner}
+    for argument in get_args(inner):
+        for key, part in _parts_in(argument).items():
+            found.setdefault(tag or key, part)
+    return found
 
 
 def _meaning(location: _Location) -> str:

@@ -1,27 +1,33 @@
-"""`vfs-panel catalog`: list, show, check, build and add data sets."""
+"""`vfs-panel catalog`: list, show, check, add, fetch and build data sets."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vfs_panel.cli.output import note, print_table
+from vfs_panel.cli.output import note, print_table, progress
 from vfs_panel.cli.serving import prepare
 from vfs_panel.errors import CatalogError
 
 if TYPE_CHECKING:
     from vfs_panel.catalog import Catalog, CatalogEntry
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show, check, build and add data sets.")
-Folder = Annotated[
-    Path | None,
-    typer.Option("--catalog", help="Folder of entries; by default the bundled ones and your own.", metavar="FOLDER"),
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="List, show, check, add, fetch and build data sets."
+)
+Place = Annotated[
+    str | None,
+    typer.Option(
+        "--catalog",
+        help="Folder of entries, an entry's file, or a web address; by default the bundled ones and your own.",
+        metavar="PLACE",
+    ),
 ]
 
 
 @app.command("list")
-def list_(catalog: Folder = None) -> None:
-    """List the entries, and which of their features are built."""
+def list_(catalog: Place = None) -> None:
+    """List the entries, and what each needs before it can be searched."""
     from vfs_panel.catalog import open_catalog
 
     opened = open_catalog(catalog)
@@ -30,45 +36,79 @@ def list_(catalog: Folder = None) -> None:
         for entry in opened.values()
         for network in entry.networks
     ]
-    print_table(("name", "title", "network", "layers", "features"), rows)
+    print_table(("name", "title", "network", "layers", "needs"), rows)
 
 
 def _state(entry: "CatalogEntry", network: str) -> str:
-    return "built" if entry.is_built(network) else "not built"
+    """Return what is to be done next, in a word or two."""
+    from vfs_panel.words import size_words
+
+    needs = entry.needs(network)
+    if needs.step == "nothing":
+        return "nothing"
+    amount = f" {size_words(needs.download_bytes)}" if needs.step == "fetch" and needs.download_bytes else ""
+    return f"{needs.step}{amount}"
 
 
 @app.command()
 def show(
     name: Annotated[str, typer.Argument(help="The entry.")],
-    catalog: Folder = None,
+    catalog: Place = None,
 ) -> None:
-    """Show all that an entry says."""
+    """Show all that an entry says, and what it needs."""
     entry = _open(name, catalog)
     print(f"{entry.title} ({entry.name}, {entry.file})")
-    for field in ("description", "licence", "attribution", "citation"):
+    for field in ("description", "licence", "attribution", "citation", "homepage", "access"):
         if getattr(entry, field):
-            print(f"{field}: {getattr(entry, field)}")
-    where = ", ".join(f"{key} {value}" for key, value in entry.pictures if value is not None)
-    print(f"pictures: {where}")
+            print(f"{field}: {getattr(entry, field).strip()}")
+    _show_pictures(entry)
     for network in entry.networks:
-        path = f" in {entry.store_path(network.name)}" if entry.is_built(network.name) else ""
-        layers = ", ".join(network.layers)
-        print(f"network: {network.name}, layers {layers}, {network.dtype}, {_state(entry, network.name)}{path}")
+        needs = entry.needs(network.name)
+        state = f"built in {entry.store_path(network.name)}" if needs.step == "nothing" else needs.text
+        if network.features is not None and network.features.source == "remote":
+            state = f"read from {network.features.url}. {needs.text}"
+        print(f"network: {network.name}, layers {', '.join(network.layers)}, {network.dtype}. {state}")
+        if needs.command and needs.command not in state:
+            print(f"  next: {needs.command}")
     for query in entry.queries:
         print(f"query: {query.title}, on {query.image}{f'. {query.note}' if query.note else ''}")
+
+
+def _show_pictures(entry: "CatalogEntry") -> None:
+    from vfs_panel.catalog.places import set_folder
+    from vfs_panel.catalog.schema import DemoPictures, FetchedPictures
+    from vfs_panel.words import size_words
+
+    pictures = entry.pictures
+    if isinstance(pictures, DemoPictures):
+        print(f"pictures: rendered, {pictures.name}")
+    elif isinstance(pictures, FetchedPictures):
+        own = set_folder(entry)
+        print(f"pictures: fetched into {own}")
+        for file in pictures.files:
+            size = f", {size_words(file.size)}" if file.size else ""
+            checked = (
+                f"checked by {file.checked_by}" if file.checked_by else "not checked: no size or hash is published"
+            )
+            there = "there" if (own / file.place).exists() else "not there"
+            print(f"  {file.file_name}: {file.url or 'put into place by hand'}{size}, {checked}; {there}")
+    else:
+        print(f"pictures: folder {pictures.path}")
 
 
 @app.command()
 def validate(
     path: Annotated[
-        Path | None, typer.Argument(help="Folder of entries, or one entry's file; by default all known ones.")
+        str | None,
+        typer.Argument(help="Folder of entries, an entry's file, or a web address; by default all known ones."),
     ] = None,
+    catalog: Place = None,
 ) -> None:
     """Check every entry, and list all that is wrong with line numbers."""
-    from vfs_panel.catalog import Catalog, bundled_folder, user_folder
+    from vfs_panel.catalog import Catalog, default_places
 
-    own = [user_folder()] if user_folder().is_dir() else []
-    opened = Catalog.open(path) if path else Catalog.open(bundled_folder(), *own)
+    place = path or catalog
+    opened = Catalog.open(*([place] if place else default_places()))
     for entry in [*opened.values(), *opened.templates.values()]:
         print(f"{entry.file}: sound")
     _report(opened)
@@ -84,19 +124,47 @@ def _report(opened: "Catalog") -> None:
 
 
 @app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="The entry.")],
+    network: Annotated[
+        str | None, typer.Option(help="Weights and features of this network only; by default of all.")
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="Folder with files that you have already, such as those got by hand."),
+    ] = None,
+    catalog: Place = None,
+) -> None:
+    """Download, check and unpack what an entry needs; what is there is kept, and a cut download goes on."""
+    from vfs_panel.catalog import fetching
+
+    entry = _open(name, catalog)
+    networks = entry.networks if network is None else [entry.network(network)]
+    for step in fetching.steps(entry, networks, source):
+        with progress(step.title) as report:
+            step.run(report)
+        note(f"{step.title}: done.")
+    for missing in fetching.finish(entry, networks, named=network is not None):
+        note(missing)
+    needs = entry.needs(networks[0].name)
+    note(f"Next: {needs.command}" if needs.command else needs.text)
+
+
+@app.command()
 def build(
     name: Annotated[str, typer.Argument(help="The entry.")],
     network: Annotated[str | None, typer.Option(help="Only this network; by default all of the entry's.")] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Throw away what is built and start anew, as after adding pictures.")
     ] = False,
-    catalog: Folder = None,
+    catalog: Place = None,
 ) -> None:
-    """Extract the features of an entry into the cache folder; what is there is kept."""
+    """Extract the features of an entry into the cache folder; what is there is kept, and nothing is downloaded."""
+    from vfs_panel.catalog import stores
+
     entry = _open(name, catalog)
-    prepare(entry, network, again=again)
-    for chosen in [network] if network else [n.name for n in entry.networks]:
-        print(entry.store_path(chosen))
+    for chosen in prepare(entry, network, again=again):
+        print(stores.address(entry, entry.network(chosen)))
 
 
 @app.command()
@@ -118,6 +186,10 @@ def add(
     ] = "parent",
     name: Annotated[str | None, typer.Option(help="Name of the entry; by default the folder's.")] = None,
     title: Annotated[str | None, typer.Option(help="Title of the entry; by default its name.")] = None,
+    catalog: Annotated[
+        str | None,
+        typer.Option("--catalog", help="Folder to add it to; by default your own catalog.", metavar="FOLDER"),
+    ] = None,
 ) -> None:
     """Add an entry to your own catalog (VFS_CATALOG) and print its file.
 
@@ -140,12 +212,13 @@ def add(
             domain=domain,
             title=title,
         )
-    added = add_entry(text, name or (pictures.stem if pictures.is_file() else pictures.resolve().name), source=pictures)
+    called = name or (pictures.stem if pictures.is_file() else pictures.resolve().name)
+    added = add_entry(text, called, source=pictures, catalog=catalog)
     print(added.file)
-    note(f"Next: vfs-panel catalog build {added.name}")
+    note(f"Next: {added.needs().command or 'vfs-panel serve'}")
 
 
-def _open(name: str, catalog: Path | None) -> "CatalogEntry":
+def _open(name: str, catalog: str | None) -> "CatalogEntry":
     from vfs_panel.catalog import open_catalog
 
     return open_catalog(catalog)[name]

@@ -115,7 +115,7 @@ def extract(
 
 def sizes(store: "FeatureStore") -> str:
     """Return how large the layers of a store are."""
-    from vfs_panel.search.devices import size_words
+    from vfs_panel.words import size_words
 
     return ", ".join(f"{name} {size_words(store.nbytes(name))}" for name in store.layers)
 
@@ -150,7 +150,8 @@ def verify(
     """Check every byte of a store against its checksums, and mend what is wrong."""
     from vfs_panel.features import repair as repair_store
     from vfs_panel.features import verify as verify_store
-    from vfs_panel.features.files import shown, url_of
+    from vfs_panel.features.files import url_of
+    from vfs_panel.words import shown
 
     url = url_of(store)
     name = store if url is None else shown(url)  # no password or token

@@ -4,21 +4,22 @@ import errno
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vfs_panel.cli.output import note, progress
-from vfs_panel.errors import ServeError
+from vfs_panel.errors import CatalogError, ServeError
 
 if TYPE_CHECKING:
     from vfs_panel.catalog import Catalog, CatalogEntry
 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on; 0 takes any free one.")]
 Address = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in, without a password.")]
+_WEB_S = 60.0
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
@@ -37,12 +38,11 @@ def demo(
     page, to be built from there.
     """
     from vfs_panel.catalog import Catalog, bundled_folder
-    from vfs_panel.catalog.schema import DemoPictures
 
     if not prepare_only:
         port = free_port(port, address)  # before minutes of work, not after
     catalog = Catalog.open(bundled_folder())
-    demos = [entry for entry in catalog.values() if isinstance(entry.pictures, DemoPictures)]
+    demos = [entry for entry in catalog.values() if entry.pictures.source == "demo"]
     for entry in demos if prepare_only or not at_once else []:
         prepare(entry)
     if prepare_only:
@@ -53,8 +53,11 @@ def demo(
 
 def serve(
     catalog: Annotated[
-        Path | None,
-        typer.Argument(help="Folder of catalog entries; by default the bundled ones and your own."),
+        str | None,
+        typer.Argument(
+            help="Catalog: a folder, an entry's file, or a web address; by default the bundled one and your own.",
+            metavar="[PLACE]",
+        ),
     ] = None,
     port: Port = 5006,
     address: Address = "localhost",
@@ -67,31 +70,64 @@ def serve(
 
     Entries that are added or changed meanwhile are there when a page is reloaded.
     """
-    from vfs_panel.catalog import open_catalog
-
     if scheduler is not None:
         from vfs_panel.settings import settings
 
         os.environ["VFS_SCHEDULER"] = scheduler
         settings.cache_clear()
     port = free_port(port, address)
-    opened = open_catalog(catalog)  # here, so that a folder that does not exist is said at once
+    find = _finder(catalog)
+    opened = find()  # here, so that a folder that does not exist is said at once
     if not any(entry.is_built(network.name) for entry in opened.values() for network in entry.networks):
         names = ", ".join(opened) or "no entry that can be read"
         note(f"Nothing of the catalog is built yet; it has {names}. Its pages say what to do.")
-    run_server(lambda: open_catalog(catalog), port=port, address=address, show=show)
+    run_server(find, port=port, address=address, show=show)
 
 
-def prepare(entry: "CatalogEntry", network: str | None = None, *, again: bool = False) -> None:
-    """Build what an entry needs, with progress; with `network`, only for that one."""
+def _finder(catalog: str | None) -> "Callable[[], Catalog]":
+    """Return what opens the catalog as it is now; one on the web at most once a minute, as a page waits for it."""
+    from vfs_panel.catalog import open_catalog
+    from vfs_panel.catalog.catalog import default_places
+    from vfs_panel.features.files import is_url
+
+    on_the_web = any(is_url(str(place)) for place in ([catalog] if catalog is not None else default_places()))
+    last: list[tuple[float, Catalog]] = []
+
+    def find() -> "Catalog":
+        now = time.monotonic()
+        if not (last and on_the_web and now - last[0][0] < _WEB_S):
+            last[:] = [(now, open_catalog(catalog))]
+        return last[0][1]
+
+    return find
+
+
+def prepare(entry: "CatalogEntry", network: str | None = None, *, again: bool = False) -> list[str]:
+    """Build what an entry needs, with progress, and return the networks whose features are there then.
+
+    Without `network`, those whose weights must be fetched or got by hand first are left out, and named.
+
+    Raises
+    ------
+    CatalogError
+        If nothing can be built before something is fetched; the message says the command.
+    """
     names = [n.name for n in entry.networks] if network is None else [entry.network(network).name]
     if not again and all(entry.is_built(name) for name in names):
-        return
+        return names
+    missing = {name: needs for name in names if (needs := entry.needs(name)).step in ("fetch", "by hand")}
+    said = [f"{entry.title} cannot be built with {name} yet. {needs.full_text}" for name, needs in missing.items()]
+    if len(missing) == len(names):
+        raise CatalogError(said[0])
+    for line in said:
+        note(line)
+    names = [name for name in names if name not in missing]
     with progress(f"Preparing the pictures of {entry.title}") as report:
         entry.images(report)
     for name in names:
         with progress(f"Extracting {entry.title} with {name}") as report:
             entry.build(name, progress=report, again=again)
+    return names
 
 
 def free_port(port: int, address: str) -> int:

@@ -35,7 +35,7 @@ _FEW = 6  # values or pictures that are named before the rest is counted
 def info(store: STORE) -> None:
     """Say what made a store, which pictures it is of, and how its layers are kept."""
     from vfs_panel.features import open_store
-    from vfs_panel.search.devices import size_words
+    from vfs_panel.words import size_words
 
     opened = open_store(store)
     attrs = opened.attrs

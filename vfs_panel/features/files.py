@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vfs_panel.errors import StoreError
 from vfs_panel.features import layout
+from vfs_panel.words import shown
 
 PIECE_BYTES = 1 << 20  # checked while in the processor's cache
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # two letters at least: "C:" is a drive
@@ -139,17 +140,6 @@ def url_of(path: object) -> str | None:
 def is_url(path: object) -> bool:
     """Return whether a store's path is a URL, such as s3://bucket/features.zarr."""
     return url_of(path) is not None
-
-
-def shown(url: str) -> str:
-    """Return a URL without what is nobody else's business: user and password, query, fragment."""
-    scheme, rest = url.split("://", 1)
-    host, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
-    user, at, bare = host.rpartition("@")
-    # Azure's container@account is a place; the user of a web server may be a token.
-    if at and (":" in user or scheme.lower() in ("http", "https")):
-        host = bare
-    return f"{scheme}://{host}{slash}{path}".rstrip("/")
 
 
 def _folder(path: Path | str) -> Path:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import zarr
 
+from vfs_panel.disk import sync
 from vfs_panel.errors import StoreError
 from vfs_panel.features import layout, sealing
-from vfs_panel.features.disk import sync
 from vfs_panel.features.extraction import extractors_of, in_order
 from vfs_panel.features.files import folder_to_write
 from vfs_panel.features.index import write_broken, write_index, write_plain

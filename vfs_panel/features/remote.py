@@ -21,8 +21,9 @@ from zarr.storage import MemoryStore
 
 from vfs_panel.errors import StoreError
 from vfs_panel.features import layout
-from vfs_panel.features.files import Identity, Piece, UnreadableError, shown
+from vfs_panel.features.files import Identity, Piece, UnreadableError
 from vfs_panel.features.unreachable import explain
+from vfs_panel.words import shown
 
 log = logging.getLogger(__name__)
 

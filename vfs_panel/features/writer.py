@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from vfs_panel import __version__
+from vfs_panel.disk import link_or_copy, sync, sync_all
 from vfs_panel.errors import StoreError
 from vfs_panel.features import layout
 from vfs_panel.features.claims import Claims
-from vfs_panel.features.disk import link_or_copy, saying_no_space, sync, sync_all
+from vfs_panel.features.disk import saying_no_space
 from vfs_panel.features.index import write_broken, write_index, write_plain
 from vfs_panel.features.packing import Packed
 from vfs_panel.features.sealing import seal

@@ -70,8 +70,3 @@ def device_words(device: torch.device) -> str:
     if device.type == "cuda":
         return f"on the GPU ({torch.cuda.get_device_name(device)})"
     return f"on the CPU ({cores()} {'core' if cores() == 1 else 'cores'})"
-
-
-def size_words(n_bytes: float) -> str:
-    """Return a size as people write it: 388 MB, 2.4 GB."""
-    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{max(n_bytes / 1e6, 1):.0f} MB"

@@ -8,11 +8,12 @@ import torch
 from vfs_panel.cores import cores
 from vfs_panel.errors import OutOfMemoryError, QueryError
 from vfs_panel.search.codes import ITEM_BYTES, SCAN_TYPES, ScanType
-from vfs_panel.search.devices import free_memory_mb, memory_said, size_words
+from vfs_panel.search.devices import free_memory_mb, memory_said
 from vfs_panel.search.resident import ResidentTier, resident_bytes
 from vfs_panel.search.streamed import StreamedTier
 from vfs_panel.search.tiers import Tier, spans_within
 from vfs_panel.search.timing import fastest_scan, sample_codes
+from vfs_panel.words import size_words
 
 if TYPE_CHECKING:
     from vfs_panel.features.store import FeatureStore

@@ -22,13 +22,14 @@ from vfs_panel.search.codes import (
     encode,
     make_columns,
 )
-from vfs_panel.search.devices import device_words, size_words
+from vfs_panel.search.devices import device_words
 from vfs_panel.search.kernels import make_kernel
 from vfs_panel.search.packing import PackedCodes, pack
 from vfs_panel.search.scan import Best, Order
 from vfs_panel.search.tiers import check_finite, cut, load, spans_within
 from vfs_panel.search.timing import CELLS_TIMED, faster_packed, time_scan, timed_pictures
 from vfs_panel.search.workers import spread
+from vfs_panel.words import size_words
 
 if TYPE_CHECKING:
     from vfs_panel.features.store import FeatureStore

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from vfs_panel.search import scan, tiers
 from vfs_panel.search.codes import Columns, ScanType
-from vfs_panel.search.devices import device_words, size_words
+from vfs_panel.search.devices import device_words
 from vfs_panel.search.scan import Best
 from vfs_panel.search.tiers import check_finite, cut, spans_within
 from vfs_panel.search.workers import spread
+from vfs_panel.words import size_words
 
 if TYPE_CHECKING:
     from vfs_panel.features.store import FeatureStore
