@@ -55,7 +55,9 @@ def offer_view(
     ]
     credits_ = [(name.capitalize(), source.about.get(name, "")) for name in ABOUT if name != "description"]
     by_hand = needs.step == "by hand"
-    button = "Download and build" if needs.step == "fetch" else "Build again" if offer.again else "Build"
+    button = "Build again" if offer.again else "Build"
+    if needs.step == "fetch":
+        button = "Unpack and build" if needs.download_bytes == 0 else "Download and build"
     return {
         "name": source.name,
         "title": source.title + (f" by {offer.network}" if offer.network else ""),
@@ -64,7 +66,7 @@ def offer_view(
         "reason": offer.reason,
         "facts": [[name, words] for name, words in facts if words],
         "credits": [[name, " ".join(words.split())] for name, words in credits_ if words],
-        "needs": "" if offer.again else BUILD if needs.step == "build" else needs.text,
+        "needs": "" if offer.again else BUILD if needs.step == "build" else _text(needs),
         "place": str(needs.place) if by_hand and needs.place is not None else "",
         "command": _command(entry, needs, offer),
         "button": "" if by_hand or not allowed else button,
@@ -78,11 +80,18 @@ def _seen_by(network: NetworkEntry) -> str:
     return f"{network.name} ({'layer' if len(network.layers) == 1 else 'layers'} {', '.join(network.layers)})"
 
 
+def _text(needs: Needs) -> str:
+    """Return what is needed without the command, which the panel shows by itself."""
+    return needs.text.removesuffix(f" Then run: {needs.command}")
+
+
 def _command(entry: CatalogEntry, needs: Needs, offer: Offer) -> str:
     """Return what does it in a terminal: for all networks at once, where none was chosen."""
-    if needs.step != "build" and not offer.again:
-        return needs.command
-    return entry.command("build", offer.network or None) + (" --again" if offer.again else "")
+    build = entry.command("build", offer.network or None) + (" --again" if offer.again else "")
+    if needs.step == "build" or offer.again:
+        return build
+    fetched_whole = entry.network(offer.network or None).features is not None
+    return needs.command if fetched_whole or needs.command == build else f"{needs.command} && {build}"
 
 
 def progress_view(build: Build | None, owner: str, ahead: int) -> dict[str, Any] | None:

@@ -123,6 +123,8 @@ def reopen(session: Session, document: Remembered) -> list[str]:
     if document.dataset in session.sources:
         if document.dataset != state.dataset:
             session.open_dataset(document.dataset)
+        if state.offer is not None:
+            return [f"{session.sources[document.dataset].title} is not built here. Build it, then open this again."]
     else:
         missing.append(f"The data set {document.dataset or 'without a name'} is not in this catalog.")
     if state.dataset == document.dataset:
