@@ -31,3 +31,11 @@ def test_columns_to_choose_by_have_few_values(kept_store: Path) -> None:
     assert next(iter(found)) == "domain"
     assert set(found["label"]) == set(store.index["label"])
     assert "path" not in {column.name for column in columns(store, most=3)}
+
+
+def test_what_is_not_built_still_says_what_it_is(tmp_path: Path) -> None:
+    text = "title: T\nhomepage: https://example.org/set\nlicence: CC0\npictures: {source: folder, path: /nowhere}\n"
+    (tmp_path / "t.yml").write_text(text + "networks: [{name: vfs-demo, layers: [stage4]}]\n")
+    source = sources_of(tmp_path)["t"]
+    assert not source.ready
+    assert about(source, None, "stage4") == [("Homepage", "https://example.org/set"), ("Licence", "CC0")]

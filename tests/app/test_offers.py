@@ -1,5 +1,6 @@
 """What is not built is offered beside what is open; a build by one session is followed and opened by others."""
 
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +13,13 @@ from vfs_panel.app.builds import BUILDS, Build
 from vfs_panel.app.explorer import Explorer
 from vfs_panel.app.offering import mark, offer_view, progress_view
 from vfs_panel.app.page import page
+from vfs_panel.app.remembered import Remembered, reopen
 from vfs_panel.app.session import Session
 from vfs_panel.app.sources import sources_of
 from vfs_panel.app.state import Offer
 from vfs_panel.app.views.offer import news
 from vfs_panel.catalog import Catalog, Needs
+from vfs_panel.catalog.needs import NOTHING
 from vfs_panel.errors import VFSError
 from vfs_panel.search import Stroke
 
@@ -220,12 +223,17 @@ def test_an_offer_says_what_to_do(session: Session, catalog: Path) -> None:
     assert dict(view["facts"])["Networks"] == "vfs-demo (layer stage4); vfs-demo-class (layer stage4)"
     assert dict(view["credits"]) == {"Licence": "CC0"}
     assert view["button"] == "Download and build"
-    assert view["command"] == f"vfs-panel catalog fetch shut --catalog {catalog.resolve()}"
+    assert view["command"].startswith("vfs-panel catalog fetch shut && vfs-panel catalog build shut")
     by_hand = Needs("by hand", "Get an account.", "", 0, catalog)
     view = offer_view(source, Offer("shut"), by_hand, pictures=0, allowed=True, back="")
     assert (view["button"], view["again"], view["place"]) == ("", "Look again", str(catalog))
     view = offer_view(source, Offer("shut"), session.offers.needs(source), pictures=0, allowed=False, back="")
     assert (view["button"], view["off"]) == ("", True)
+    assert view["command"].startswith("vfs-panel catalog build shut --catalog")
+    again = offer_view(source, Offer("shut", "vfs-demo", "Why.", True), NOTHING, pictures=0, allowed=True, back="")
+    assert (again["button"], again["reason"]) == ("Build again", "Why.")
+    assert "--network vfs-demo" in again["command"]
+    assert again["command"].endswith(" --again")
 
 
 def test_progress_is_in_words() -> None:
@@ -243,3 +251,18 @@ def test_progress_is_in_words() -> None:
     waiting = progress_view(Build(Path("x.yml"), "X", ("a",), "me"), "me", 2)
     assert waiting is not None
     assert waiting["stage"] == "Waits for 2 other builds"
+
+
+def test_a_link_to_what_is_not_built_shows_the_offer(session: Session) -> None:
+    missing = reopen(session, Remembered(dataset="shut", strokes=[Stroke(((30.0, 30.0),), 9.0).to_dict()]))
+    assert missing == ["Shut is not built here. Build it, then open this again."]
+    assert session.state.offer == Offer("shut")
+    assert not session.state.strokes
+
+
+def test_features_that_do_not_serve_are_offered_anew(session: Session) -> None:
+    assert session.offers.offer_anew("open", "They are of others. Build it anew: vfs-panel catalog build open --again")
+    assert session.state.offer == Offer("open", "", "They are of others.", again=True)
+    shutil.rmtree(session.sources["open"].entry.store_path("vfs-demo"))  # type: ignore[union-attr]
+    assert session.offers.offer_anew("open", "It is gone.")
+    assert session.state.offer == Offer("open")

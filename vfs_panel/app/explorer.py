@@ -160,14 +160,14 @@ def _open_asked(session: Session, asked: Callable[[str], str], tab: str | None) 
         session.open_dataset(asked("dataset"))
     if asked("gone") == "upload":
         session.announce(UPLOAD_GONE)
-    if not asked("view"):
+    if not asked("view") and session.state.offer is None:
         session.open_network(asked("network"))
         session.open_layer(asked("layer"))
     first = [name for name in (asked("tab"), tab) if name in TABS]
     if first:
         session.open_tab(str(first[0]))
     with suppress(VFSError):
-        if asked("picture") in session.store.pictures_index.ids:
+        if session.state.offer is None and asked("picture") in session.store.pictures_index.ids:
             session.open_picture(asked("picture"))
     if asked("k").isdigit() and 1 <= int(asked("k")) <= MOST_K:
         session.set_matches(k=int(asked("k")))

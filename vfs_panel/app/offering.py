@@ -1,12 +1,11 @@
 """What an offer says: what an entry shows and needs, and how far its building is. Pure functions."""
 
-import shlex
 from typing import Any
 
 from vfs_panel.app.builds import Build
 from vfs_panel.app.sources import ABOUT, Source
 from vfs_panel.app.state import Offer
-from vfs_panel.catalog import CatalogEntry, Needs, NetworkEntry, bundled_folder, user_folder
+from vfs_panel.catalog import CatalogEntry, Needs, NetworkEntry
 from vfs_panel.plots.text import count_text
 from vfs_panel.words import size_words
 
@@ -56,7 +55,9 @@ def offer_view(
     ]
     credits_ = [(name.capitalize(), source.about.get(name, "")) for name in ABOUT if name != "description"]
     by_hand = needs.step == "by hand"
-    button = "Download and build" if needs.step == "fetch" else "Build again" if offer.again else "Build"
+    button = "Build again" if offer.again else "Build"
+    if needs.step == "fetch":
+        button = "Unpack and build" if needs.download_bytes == 0 else "Download and build"
     return {
         "name": source.name,
         "title": source.title + (f" by {offer.network}" if offer.network else ""),
@@ -65,7 +66,7 @@ def offer_view(
         "reason": offer.reason,
         "facts": [[name, words] for name, words in facts if words],
         "credits": [[name, " ".join(words.split())] for name, words in credits_ if words],
-        "needs": "" if offer.again else BUILD if needs.step == "build" else needs.text,
+        "needs": "" if offer.again else BUILD if needs.step == "build" else _text(needs),
         "place": str(needs.place) if by_hand and needs.place is not None else "",
         "command": _command(entry, needs, offer),
         "button": "" if by_hand or not allowed else button,
@@ -79,17 +80,18 @@ def _seen_by(network: NetworkEntry) -> str:
     return f"{network.name} ({'layer' if len(network.layers) == 1 else 'layers'} {', '.join(network.layers)})"
 
 
+def _text(needs: Needs) -> str:
+    """Return what is needed without the command, which the panel shows by itself."""
+    return needs.text.removesuffix(f" Then run: {needs.command}")
+
+
 def _command(entry: CatalogEntry, needs: Needs, offer: Offer) -> str:
-    """Return what does it in a terminal: for all networks at once, and by the catalog that the entry is in."""
-    command = needs.command
+    """Return what does it in a terminal: for all networks at once, where none was chosen."""
+    build = entry.command("build", offer.network or None) + (" --again" if offer.again else "")
     if needs.step == "build" or offer.again:
-        only = f" --network {shlex.quote(offer.network)}" if offer.network else ""
-        command = f"vfs-panel catalog build {entry.name}{only}{' --again' if offer.again else ''}"
-    folder = entry.file.parent.resolve()
-    known = {bundled_folder().resolve(), user_folder().resolve()}
-    if command.startswith("vfs-panel catalog") and "--catalog" not in command and folder not in known:
-        command += f" --catalog {shlex.quote(str(folder))}"
-    return command
+        return build
+    fetched_whole = entry.network(offer.network or None).features is not None
+    return needs.command if fetched_whole or needs.command == build else f"{needs.command} && {build}"
 
 
 def progress_view(build: Build | None, owner: str, ahead: int) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """Offers of one session: catalog entries that cannot be searched yet, and their building, as its page shows them."""
 
 import asyncio
+import re
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,6 +111,18 @@ class Offers:
             reason = why_anew(source.entry, network or next(iter(source.networks)))
         status = Status("Not opened.", f"{source.title}{f' by {network}' if network else ''} cannot be searched yet.")
         state.param.update(offer=Offer(name, network, reason, again), problem=None, status=status)
+
+    def offer_anew(self, name: str, reason: str) -> bool:
+        """Offer a source whose features do not serve, or are gone; returns whether building can mend that."""
+        self.refresh(name)
+        source = self._session.sources[name]
+        if source.entry is None or source.entry.network(next(iter(source.networks))).features is not None:
+            return False
+        if source.ready:
+            self.offer(name, reason=re.split(r" (?:Build it anew|Run): ", reason)[0], again=True)
+        else:
+            self.offer(name)
+        return True
 
     def withdraw(self) -> None:
         """Show the matches again."""

@@ -120,9 +120,12 @@ def reopen(session: Session, document: Remembered) -> list[str]:
     """Bring a document's state back, as far as it can be; what could not be is returned, a sentence each."""
     missing: list[str] = []
     state = session.state
+    session.offers.withdraw()
     if document.dataset in session.sources:
         if document.dataset != state.dataset:
             session.open_dataset(document.dataset)
+        if state.offer is not None and state.offer.dataset == document.dataset:
+            return [f"{session.sources[document.dataset].title} is not built here. Build it, then open this again."]
     else:
         missing.append(f"The data set {document.dataset or 'without a name'} is not in this catalog.")
     if state.dataset == document.dataset:

@@ -126,7 +126,8 @@ class Session:
             usable = index.index[~index["broken"].to_numpy(bool)]
             first = source.queries[0].image if source.queries and source.queries[0].image in index.index else usable[0]
         except (VFSError, IndexError) as error:
-            self._store_gone(source, network, error, previous)
+            if not self.offers.offer_anew(name, str(error)):
+                self._store_gone(source, network, error, previous)
             return
         with _together(self.state):
             self.state.param.update(

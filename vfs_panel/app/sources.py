@@ -128,7 +128,7 @@ def source_of(entry: CatalogEntry) -> Source:
         images=entry.images,
         network=network,
         queries=entry.suggested(),
-        about={name: str(getattr(entry, name, "")) for name in ABOUT},
+        about={name: getattr(entry, name) or "" for name in ABOUT},
         entry=entry,
         ready=bool(built),
         unbuilt=tuple(n.name for n in entry.networks if n not in shown),

@@ -45,24 +45,27 @@ def build(entry: CatalogEntry, networks: Sequence[str], say: Say, *, again: bool
     Raises
     ------
     VFSError
-        As `CatalogEntry.fetch` and `CatalogEntry.build` do; CatalogError where a person has to get the files first.
+        As `CatalogEntry.fetch` and `CatalogEntry.build` do; CatalogError where a person has to get files first for all
+        of the networks. Of several, those that can be had are built.
     """
     wanted = [name for name in networks if again or entry.needs(name).step != "nothing"]
     if any(entry.needs(name).step == "fetch" for name in wanted):
         with _told(say, "fetch") as progress:
-            entry.fetch(progress=progress)
-    for name in wanted:
-        needs = entry.needs(name)
-        if needs.step == "by hand":
-            raise CatalogError(needs.text)
-    if wanted:
+            entry.fetch(networks[0] if len(networks) == 1 else None, progress=progress)
+    needed = {name: entry.needs(name) for name in wanted}
+    missing = [needs for needs in needed.values() if needs.step in ("fetch", "by hand")]
+    if missing and len(missing) == len(networks):
+        raise CatalogError(missing[0].text)
+    to_extract = [name for name, needs in needed.items() if needs.step == "build" or (again and needs not in missing)]
+    if to_extract:
         with _told(say, "pictures") as progress:
             entry.images(progress)
     for name in networks:
-        if name in wanted:
+        if name in to_extract:
             with _told(say, "features", name) as progress:
                 entry.build(name, progress=progress, again=again)
-        say({"built": name})
+        if name not in needed or needed[name] not in missing:
+            say({"built": name})
 
 
 class _told:  # noqa: N801 - reads as the `with` that it is for

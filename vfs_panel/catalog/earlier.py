@@ -19,7 +19,7 @@ def why_anew(entry: CatalogEntry, network: str | None = None) -> str:
     chosen, path = entry.network(network), entry.store_path(network)
     if path.exists():
         return ""
-    same = re.compile(re.escape(path.stem.rpartition("-")[0]) + r"-[0-9a-f]{8}\.zarr")
+    same = re.compile(re.escape(path.name.rpartition("-")[0]) + r"-[0-9a-f]{8}\.zarr")
     folder = path.parent
     found = [each for each in folder.iterdir() if same.fullmatch(each.name)] if folder.is_dir() else []
     for old in sorted(found, key=lambda each: each.stat().st_mtime, reverse=True):

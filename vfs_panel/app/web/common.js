@@ -90,6 +90,10 @@ function webLink(words) {
   if (!/^https?:[/][/][^\s]+$/.test(words)) return words
   return h("a", {class: "link", href: words, target: "_blank", rel: "noopener noreferrer", text: words})
 }
+// A text with its addresses as links.
+function linked(words) {
+  return words.split(/(https?:[/][/][^\s,]*[^\s,.;:)])/).map(part => webLink(part))
+}
 // Runs now and on every change of the view.
 function follow(model, draw) {
   const run = () => draw(model.view || {})

@@ -56,7 +56,8 @@ export function render({model, el}) {
       list.replaceChildren(...pairs.flatMap(([name, words]) => [h("dt", {text: name}), h("dd", {}, webLink(words))]))
       list.hidden = !pairs.length
     }
-    put(needs, {text: offer.needs, hidden: phase !== "" || opens || !offer.needs})
+    needs.replaceChildren(...linked(offer.needs))
+    put(needs, {hidden: phase !== "" || opens || !offer.needs})
     put(place, {text: offer.place}); where.hidden = !offer.place || active || opens
     // the build
     live.hidden = !active; failed.hidden = phase !== "failed"; over.hidden = !(phase === "cancelled" || opens) || active
