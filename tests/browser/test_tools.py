@@ -158,7 +158,7 @@ def test_labels_full_of_html_are_text(browser: Any, served: Any) -> None:
     explorer.wait_status("^Exact. 3 pictures")
     head = page.locator(".matcheshead").bounding_box()
     page.mouse.move(head["x"] + 60, head["y"] + 110)
-    page.locator(".bk-Tooltip", has_text="<b>cross").first.wait_for()
+    page.locator(".bk-tooltip-content", has_text="<b>cross").first.wait_for()
     for tab in ("Scores", "Statistics", "Map", "Compare", "Domains"):
         page.get_by_role("tab", name=tab).click()
         page.wait_for_timeout(500)
