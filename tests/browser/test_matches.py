@@ -21,7 +21,7 @@ def texts(explorer: ExplorerPage) -> str:
 
 
 def tab(explorer: ExplorerPage, key: str, name: str) -> None:
-    explorer.page.keyboard.press(key)
+    explorer.leave().page.keyboard.press(key)
     explorer.page.get_by_role("tab", name=name, selected=True).wait_for()
 
 
@@ -177,7 +177,7 @@ def test_scores_in_every_form(painted_once: ExplorerPage) -> None:
             "c => new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer).some(v => v)"
         )
         assert drawn, name
-    page.locator(".vfs-tab-scores, .vfs-analysis").first.get_by_label("Groups").select_option("label")
+    page.locator(".vfs-tab-scores").get_by_label("Groups").select_option("label")
     until(painted_once, lambda: "rings" in texts(painted_once))
     page.get_by_role("radio", name="Cumulative", checked=True).focus()
     page.keyboard.press("ArrowRight")  # round to the first
