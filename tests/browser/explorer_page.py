@@ -46,6 +46,11 @@ class ExplorerPage:
         self.blank = self._canvas()
         return self
 
+    def leave(self) -> "ExplorerPage":
+        """Take the focus away from all fields and buttons, by a click on a heading."""
+        self.page.locator(".querytop h2").click()
+        return self
+
     @property
     def status(self) -> str:
         """The status line."""

@@ -90,26 +90,25 @@ def test_the_cells_are_shown_or_not(painted_once: ExplorerPage) -> None:
 
 
 def test_a_zoomed_picture_is_moved_with_the_space_bar(painted_once: ExplorerPage) -> None:
-    page = painted_once.page
+    page = painted_once.leave().page
     page.locator(".vfs-canvas").hover()
     page.keyboard.press("+")
     page.keyboard.press("+")
     zoomed = page.get_by_role("button", name=re.compile("Shown at 225 %"))
     zoomed.wait_for()
-    ranges = """() => { for (const doc of Bokeh.documents) for (const model of doc._all_models.values())
-      if (model.type === "Figure" && model.x_range.end - model.x_range.start < 300) return model.x_range.start }"""
-    before, drawn = page.evaluate(ranges), painted_once.page.get_by_role("button", name="Undo").is_enabled()
+    starts = """() => Bokeh.documents.flatMap(doc => [...doc._all_models.values()])
+      .filter(model => model.type === "Figure").map(model => model.x_range.start)"""
+    before = page.evaluate(starts)
     page.mouse.move(*place(painted_once, 0.5, 0.5))
     page.keyboard.down(" ")
     page.mouse.down()
     page.mouse.move(*place(painted_once, 0.3, 0.5), steps=4)
     page.mouse.up()
     page.keyboard.up(" ")
-    moved = page.evaluate(ranges)
+    moved = [now - then for now, then in zip(page.evaluate(starts), before, strict=True) if now != then]
     width = page.locator(".vfs-canvas").bounding_box()["width"]
-    assert moved - before == pytest.approx(0.2 * width / 2.25, abs=2)
-    assert page.get_by_role("button", name="Undo").is_enabled() == drawn
-    assert painted_once.status.startswith("Exact")
+    assert moved == [pytest.approx(0.2 * width / 2.25, abs=2)]
+    assert painted_once.status.startswith("Exact"), "it was drawn on"
     zoomed.click()
     zoomed.wait_for(state="hidden")
 
@@ -158,13 +157,13 @@ def test_labels_full_of_html_are_text(browser: Any, served: Any) -> None:
     explorer.wait_status("^Exact. 3 pictures")
     head = page.locator(".matcheshead").bounding_box()
     page.mouse.move(head["x"] + 60, head["y"] + 110)
-    page.locator(".bk-Tooltip", has_text="<b>cross").first.wait_for()
+    page.locator(".bk-tooltip-content", has_text="<b>cross").first.wait_for()
     for tab in ("Scores", "Statistics", "Map", "Compare", "Domains"):
         page.get_by_role("tab", name=tab).click()
         page.wait_for_timeout(500)
     page.get_by_role("button", name="About this dataset").click()
     page.keyboard.press("Escape")
-    page.get_by_role("button", name="Grid").focus()
+    explorer.leave()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     page.locator(".detailtop .sub", has_text="<b>cross").first.wait_for()

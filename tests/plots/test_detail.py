@@ -69,7 +69,8 @@ def test_the_match_is_outlined_in_every_mode(mode):
 def test_shares_are_written_where_they_are_felt():
     shares = np.array([[0.5, 0.3, 0.001], [0.25, -0.06, 0.009]], np.float32)
     columns = detail.why_data((FRAME, 0, 0), (FRAME, 3, 2), shares, REGION, SIZE)
-    assert columns["share_text"]["text"] == ["50", "30", "25", "−6", "1"]
+    assert columns["share_strong"]["text"] == ["50", "30"]
+    assert columns["share_text"]["text"] == ["25", "−6", "1"]
     assert len(columns["shares"]["left"]) == 5
     detail.why(columns, SIZE)
     assert detail.carried_by_outlined(shares, np.array([[1, 1, 0], [0.2, 0, 0]])) == (2, pytest.approx(0.8))

@@ -15,7 +15,7 @@ from .conftest import source_of
 ZERO = np.empty(0)
 COLUMNS: dict[str, dict[str, Any]] = {
     "rectangles": {"left": [0.0], "top": [0.0], "right": [9.0], "bottom": [9.0], "fill_color": ["#ff0000"]},
-    "texts": {"col": [0.0], "row": [0.0], "text": ["a"], "text_color": ["#ff0000"]},
+    "texts": {"col": [0.0], "row": [0.0], "text": ["a"]},
     "dots": {"col": [0.0], "row": [0.0], "fill_color": ["#ff0000"], "line_color": ["#00ff00"]},
     "paths": {"xs": [np.arange(3.0)], "ys": [np.arange(3.0)]},
     "areas": {"xs": [[[np.arange(3.0)]]], "ys": [[[np.array([0.0, 5, 0])]]], "fill_color": ["#ff0000"]},

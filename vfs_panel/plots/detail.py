@@ -225,7 +225,9 @@ def why(columns: dict[str, Columns], size: Size, *, theme: Theme = LIGHT) -> hv.
     marks |= {
         "shares": Mark("rectangles", {"line_alpha": 0}),
         "share_grid": Mark("segments", {"line_color": theme.line, "line_width": 1}),
-        "share_text": text(_share_font(size) or 10),
+        # Two marks of one colour each: where fewer texts follow upon more, Bokeh looks for the colours of the old ones.
+        "share_text": text(_share_font(size) or 10, color=theme.text),
+        "share_strong": text(_share_font(size) or 10, color="#FFFFFF" if theme.name == "light" else "#101317"),
         "captions": text(12, color=theme.text2),
     }
     return overlay(marks, columns, width_px=size.right_px, height_px=size.panels_px + 20)
@@ -302,23 +304,21 @@ def _share_columns(
         "fill_alpha": alpha, "fill_color": [theme.match if v > 0 else theme.text3 for v in values.tolist()],
     }  # fmt: skip
     font = _share_font(size)
-    written = []
-    colours = []
+    written: dict[str, list[tuple[float, float, str]]] = {"share_text": [], "share_strong": []}
     for row, column, value, strength in zip(
         rows.tolist(), columns.tolist(), values.tolist(), alpha.tolist(), strict=True
     ):
         words = f"{100 * value:.0f}".replace("-", "−")
         if font and words not in ("0", "−0"):
             middle = (xs[column] + xs[column + 1]) / 2 - text_width(words, font) / 2
-            written.append((float(middle), float((ys[row] + ys[row + 1]) / 2 + font * 0.36), words))
-            strong = strength > 0.5
-            colours.append(("#FFFFFF" if theme.name == "light" else "#101317") if strong and value > 0 else theme.text)
+            name = "share_strong" if strength > 0.5 and value > 0 else "share_text"
+            written[name].append((float(middle), float((ys[row] + ys[row + 1]) / 2 + font * 0.36), words))
     lines = np.concatenate([xs, np.full(h + 1, xs[0])]), np.concatenate([np.full(w + 1, ys[0]), ys])
     ends = np.concatenate([xs, np.full(h + 1, xs[-1])]), np.concatenate([np.full(w + 1, ys[-1]), ys])
     return {
         "shares": cells,
         "share_grid": {"left": lines[0], "top": lines[1], "right": ends[0], "bottom": ends[1]},
-        "share_text": {**texts(written, font or 10), "text_color": colours},
+        **{name: texts(placed, font or 10) for name, placed in written.items()},
     }
 
 

@@ -44,7 +44,7 @@ _ELEMENTS = {
     "images": CellImages,
 }
 _DESCENT = 0.22  # of the font size; 0.21 in Arial, 0.25 in Segoe UI
-STYLE_COLUMNS = ("fill_color", "fill_alpha", "line_color", "text_color")
+STYLE_COLUMNS = ("fill_color", "fill_alpha", "line_color")
 """Columns that set a property of each glyph rather than its place."""
 
 
@@ -66,15 +66,15 @@ class Mark:
     radius_px: int = 0
 
 
-def text(size_px: float, *, align: str = "left", bold: bool = False, color: str | None = None) -> Mark:
-    """Return the mark of texts at places given by `texts`; `color` None takes it from the columns."""
+def text(size_px: float, *, color: str, align: str = "left", bold: bool = False) -> Mark:
+    """Return the mark of texts of one colour at places given by `texts`."""
     style = {
         "text_font_size": f"{size_px:g}px",
         "text_font_style": "bold" if bold else "normal",
         "text_align": align,
         "text_baseline": "bottom",
     }
-    return Mark("texts", style if color is None else {**style, "text_color": color})
+    return Mark("texts", {**style, "text_color": color})
 
 
 def tooltip(theme: Theme, *lines: str) -> str:
