@@ -86,7 +86,7 @@ def extract(
         raise StoreError(f"No layer was named. Give --layer; `vfs-panel models {model}` lists them.")
     pictures = open_images(images, domain=domain, labels=labels, findings=findings)
     if pictures.skipped:
-        named = _some([f"{path} ({why})" for path, why in pictures.skipped], ", ")
+        named = _some([f"{path} ({why})" for path, why in pictures.skipped])
         count = "1 file" if len(pictures.skipped) == 1 else f"{len(pictures.skipped)} files"
         note(f"Left out {count} that cannot be read as a picture: {named}.")
     with progress(f"Extracting {pictures.name}") as report:
@@ -120,10 +120,10 @@ def sizes(store: "FeatureStore") -> str:
     return ", ".join(f"{name} {size_words(store.nbytes(name))}" for name in store.layers)
 
 
-def _some(items: Sequence[str], between: str) -> str:
+def _some(items: Sequence[str]) -> str:
     """Return the first few items, and how many there are besides."""
     more = [f"and {len(items) - _NAMED} more"] if len(items) > _NAMED else []
-    return between.join([*items[:_NAMED], *more])
+    return ", ".join([*items[:_NAMED], *more])
 
 
 def verify(
@@ -166,8 +166,9 @@ def verify(
             found = verify_store(store, progress=report)
     if found.bad:
         count = "1 problem" if len(found.bad) == 1 else f"{len(found.bad)} problems"
+        more = f" And {len(found.bad) - _NAMED} more." if len(found.bad) > _NAMED else ""
         raise StoreError(
-            f"{name}: {count} found. {_some(found.bad, ' ').rstrip('.')}. "
+            f"{name}: {count} found. {' '.join(found.bad[:_NAMED]).rstrip('.')}.{more} "
             + ("That could not be mended." if repair else f"To mend it: vfs-panel verify {name} --repair")
         )
     broken = f", {len(found.broken)} of them could not be read and are left out" if found.broken else ""

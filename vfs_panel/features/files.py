@@ -39,6 +39,12 @@ class UnreadableError(Exception):
         self.what, self.mend = what, mend
 
 
+def first_words(error: BaseException) -> str:
+    """Return what a library said of damaged bytes, without the bytes, short enough for one line."""
+    first = (str(error).splitlines() or [""])[0]
+    return first.split(". Stored: b")[0][:80]
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """Some bytes of a file, and the memory that they are read into.

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from vfs_panel.errors import StoreError
 from vfs_panel.features import layout
 from vfs_panel.features.arrays import WHOLE_PICTURE, Progress, index_of, write_sources
-from vfs_panel.features.files import is_url
+from vfs_panel.features.files import first_words, is_url
 from vfs_panel.features.sources import AXES, TOKEN_AXES, Source
 from vfs_panel.features.store import FeatureStore
 from vfs_panel.images.dataset import ImageDataset
@@ -191,10 +191,9 @@ def _arrays(place: Path) -> dict[str, Any]:
         schema = root.attrs.get("schema")
         held = {str(name): member for name, member in root.members(max_depth=None) if isinstance(member, zarr.Array)}
     except Exception as error:  # zarr raises many kinds for what is no Zarr, or has types and codecs it does not know
-        what = (str(error).splitlines() or [""])[0][:100]
         raise StoreError(
-            f"{place} cannot be opened as Zarr ({type(error).__name__}: {what}). Give the folder of a group or of an "
-            "array, which holds .zgroup, .zarray or zarr.json."
+            f"{place} cannot be opened as Zarr ({type(error).__name__}: {first_words(error)}). Give the folder of a "
+            "group or of an array, which holds .zgroup, .zarray or zarr.json."
         ) from None
     if schema == layout.SCHEMA:
         raise StoreError(f"{place} is a feature store of vfs_panel already. Open it with open_store.")

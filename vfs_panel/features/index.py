@@ -15,7 +15,7 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from vfs_panel.errors import StoreError
 from vfs_panel.features import layout
-from vfs_panel.features.files import Files, UnreadableError
+from vfs_panel.features.files import Files, UnreadableError, first_words
 
 
 def write_index(root: zarr.Group, index: pd.DataFrame, findings: pd.DataFrame | None) -> None:
@@ -220,5 +220,5 @@ def _saying_damaged(path: str, name: str) -> Iterator[None]:
         raise StoreError(f"The index of {path} ({name}) {error.what}. {error.mend}".rstrip()) from None
     except Exception as error:  # zarr raises many kinds for what is damaged
         raise StoreError(
-            f"The index of {path} ({name}) is damaged ({str(error)[:80]}). Run: vfs-panel verify {path} --repair"
+            f"The index of {path} ({name}) is damaged ({first_words(error)}). Run: vfs-panel verify {path} --repair"
         ) from None

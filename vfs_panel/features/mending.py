@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,9 @@ from vfs_panel.features.files import folder_to_write
 from vfs_panel.features.index import write_broken, write_index, write_plain
 from vfs_panel.features.origin import network_of, pictures_of
 from vfs_panel.features.pipeline import Pipeline
+from vfs_panel.features.rebuilding import rebuild_root, replace, seal_anew
 from vfs_panel.features.store import FeatureStore
-from vfs_panel.features.verification import VerifyReport, verify
+from vfs_panel.features.verification import VerifyReport, metadata_problems, verify
 from vfs_panel.features.writer import StoreWriter
 from vfs_panel.images.dataset import ImageDataset
 from vfs_panel.images.opening import open_images
@@ -42,8 +42,8 @@ def repair(
 ) -> VerifyReport:
     """Verify a store and mend what is wrong; what is sound stays as it is, byte for byte.
 
-    Blocks are computed anew from their pictures. Metadata come from the copy that every finished store holds, and the
-    index from the set of pictures.
+    Blocks are computed anew from their pictures. Metadata come from the copy that every finished store holds, the
+    root's from that of a layer, and the index from the set of pictures.
 
     Parameters
     ----------
@@ -62,11 +62,12 @@ def repair(
     Raises
     ------
     StoreError
-        If it cannot be mended: the root's metadata are damaged, or the index and no pictures fit it.
+        If it cannot be mended: the root's metadata and their copies are damaged, or the index and no pictures fit it.
     ImageError, NetworkError
         If pictures cannot be read, or the network is not the one that made the store.
     """
     folder = folder_to_write(path)
+    _mend_root(folder)
     _mend_metadata(folder)
     _mend_index(folder, images)
     report = verify(folder)
@@ -86,6 +87,17 @@ def repair(
     return verify(folder)
 
 
+def _mend_root(folder: Path) -> None:
+    """Write the root's metadata anew if they cannot be read, or are not as they were sealed."""
+    try:
+        problems = metadata_problems(FeatureStore(folder))
+        sound = all(problem.file != sealing.METADATA for problem in problems)
+    except StoreError:
+        sound = False
+    if not sound:
+        rebuild_root(folder)
+
+
 def _mend_metadata(folder: Path) -> None:
     """Write damaged files of metadata anew from the copy in the root's, if that is sound itself."""
     try:
@@ -103,11 +115,7 @@ def _mend_metadata(folder: Path) -> None:
         except (OSError, ValueError):
             pass
         log.warning("Wrote %s anew from its copy.", file)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_name("zarr.mending.partial")
-        partial.write_text(json.dumps(right, indent=2), encoding="utf-8")
-        os.replace(partial, file)
-        sync(file)
+        replace(file, right)
 
 
 def _mend_index(folder: Path, images: ImageDataset | Path | str | None) -> None:
@@ -136,22 +144,12 @@ def _mend_index(folder: Path, images: ImageDataset | Path | str | None) -> None:
     for layer in again.layers:
         empty &= ~again.norm2(layer).reshape(len(index), -1).any(1)
     write_broken(root, empty)
-    _seal_again(folder)
-
-
-def _seal_again(folder: Path) -> None:
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # consolidated metadata are not yet in the v3 specification
-        zarr.consolidate_metadata(str(folder))
-    sealing.seal(folder)
-    sync(folder / sealing.METADATA)
+    seal_anew(folder, again.layers)
 
 
 def _mend_axes(store: FeatureStore, layer: str) -> None:
     group = zarr.open_group(store.path, mode="r+", use_consolidated=False)[layout.group_name(layer)]
-    for axis, centres in zip("yx", store._centres(layer), strict=True):
+    for axis, centres in zip("yx", store.spec(layer).centres_px(), strict=True):
         write_plain(group, axis, centres, dims=(axis,), units="input pixels")
 
 

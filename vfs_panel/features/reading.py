@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vfs_panel.errors import StoreError
 from vfs_panel.features import layout
-from vfs_panel.features.files import Files, Identity, Piece, UnreadableError
+from vfs_panel.features.files import Files, Identity, Piece, UnreadableError, first_words
 
 
 class Names(Protocol):
@@ -201,7 +201,7 @@ class BlockReader:
         try:
             return np.asarray(array[rows])
         except Exception as error:  # codecs raise what they like on damaged bytes
-            raise UnreadableError(f"cannot be decoded ({str(error).splitlines()[0][:80]})") from None
+            raise UnreadableError(f"cannot be decoded ({first_words(error)})") from None
 
     def check(self, block: int) -> NDArray[Any]:
         """Return a block's features once every byte of its file is checked, its padding and checksum included.

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from vfs_panel.errors import StoreError
+from vfs_panel.features.files import first_words
 
 UNDIVIDED_MB = 8.0  # read at a time where a source says nothing of its chunks
 AXES = ("image", "channel", "y", "x")
@@ -81,10 +82,9 @@ class Source:
             ) from None
         except Exception as error:  # codecs and file formats raise what they like on damaged bytes
             start, stop = (rows.start, rows.stop) if isinstance(rows, slice) else (int(rows.min()), int(rows.max()) + 1)
-            what = (str(error).splitlines() or [""])[0][:80]
             raise StoreError(
-                f"Rows {start} to {stop - 1} of {self.called} cannot be read ({type(error).__name__}: {what}). "
-                "Make it anew with the program that wrote it."
+                f"Rows {start} to {stop - 1} of {self.called} cannot be read ({type(error).__name__}: "
+                f"{first_words(error)}). Make it anew with the program that wrote it."
             ) from None
         with np.errstate(over="ignore", invalid="ignore"):  # what does not fit becomes infinite, and is named later
             found = found.astype(self.kept, copy=False)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vfs_panel.errors import ImageError, QueryError, StoreError
 from vfs_panel.images.preprocessing import Preprocessing
@@ -55,6 +56,11 @@ class FeatureSpec:
     def stride_px(self) -> tuple[float, float]:
         """(y, x) input pixels from one cell to the next."""
         return self.input_px[0] / self.grid[1], self.input_px[1] / self.grid[2]
+
+    def centres_px(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the cells' centres in input pixels, y and x."""
+        (height, width), cells = self.input_px, self.grid[1:]
+        return (np.arange(cells[0]) + 0.5) * height / cells[0], (np.arange(cells[1]) + 0.5) * width / cells[1]
 
     @property
     def nbytes(self) -> int:

@@ -1,6 +1,7 @@
 """FeatureStore: a store on disk, opened read-only, as labelled arrays."""
 
 import difflib
+import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from vfs_panel.errors import LayerError, StoreError
 from vfs_panel.features import layout
-from vfs_panel.features.files import UnreadableError, store_files
+from vfs_panel.features.files import UnreadableError, first_words, store_files
 from vfs_panel.features.index import PictureIndex
 from vfs_panel.features.packing import unpack
 from vfs_panel.features.reading import BlockReader
@@ -70,7 +71,10 @@ class FeatureStore:
             self._root = self._files.group()
             attrs = dict(self._root.attrs)
         except Exception as error:  # zarr raises many kinds for what is no Zarr group
-            raise StoreError(f"{path} is no feature store ({type(error).__name__}).") from None
+            text = f"{path} is no feature store ({type(error).__name__})."
+            if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
+                text += f" If it was one, its zarr.json is damaged. Run: vfs-panel verify {path} --repair"
+            raise StoreError(text) from None
         if attrs.get("schema") != layout.SCHEMA:
             raise StoreError(f"{path} is no feature store of vfs_panel: its attributes name no {layout.SCHEMA!r}.")
         if attrs.get("schema_version") not in layout.VERSIONS_READ:
@@ -136,7 +140,8 @@ class FeatureStore:
             ]
         except Exception as error:
             raise StoreError(
-                f"The index of {self.path} is damaged ({str(error)[:80]}). Run: vfs-panel verify {self.path} --repair"
+                f"The index of {self.path} is damaged ({first_words(error)}). "
+                f"Run: vfs-panel verify {self.path} --repair"
             ) from None
         return PictureIndex(self._files, self._root, self._attrs, names)
 
@@ -185,7 +190,7 @@ class FeatureStore:
     def _damaged(self, layer: str, error: Exception) -> StoreError:
         return StoreError(
             f"The metadata of layer {layer!r} in {self.path} is damaged or missing "
-            f"({type(error).__name__}: {str(error)[:80]}). Run: vfs-panel verify {self.path} --repair"
+            f"({type(error).__name__}: {first_words(error)}). Run: vfs-panel verify {self.path} --repair"
         )
 
     def spec(self, layer: str) -> FeatureSpec:
@@ -376,7 +381,7 @@ class FeatureStore:
             raise StoreError(text.rstrip()) from None
         except (ValueError, OSError, RuntimeError) as error:
             raise StoreError(
-                f"{self.path}: {what} of layer {layer!r} are damaged, {span()} ({str(error)[:80]}). "
+                f"{self.path}: {what} of layer {layer!r} are damaged, {span()} ({first_words(error)}). "
                 f"Run: vfs-panel verify {self.path}"
             ) from None
 
@@ -405,21 +410,14 @@ class FeatureStore:
         """
         row = self.row(image_id)
         values = self.read(layer, slice(row, row + 1))[0].astype(np.float32)
-        y, x = self._centres(layer)
+        y, x = self.spec(layer).centres_px()
         return xr.DataArray(
             values, dims=("channel", "y", "x"), coords={"y": y, "x": x, "image": image_id}, name="features",
             attrs={"layer": layer},
         )  # fmt: skip
 
-    def _centres(self, layer: str) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
-        """Cell centres in input pixels, y and x."""
-        spec = self.spec(layer)
-        _, height, width = spec.grid
-        step_y, step_x = spec.stride_px
-        return (np.arange(height) + 0.5) * step_y, (np.arange(width) + 0.5) * step_x
-
     def _check_centres(self, layer: str) -> None:
-        for axis, expected in zip("yx", self._centres(layer), strict=True):
+        for axis, expected in zip("yx", self.spec(layer).centres_px(), strict=True):
             try:
                 (array,), missing = self._files.loaded([self._array(layer, axis)])
                 sound = not missing and np.allclose(array[:], expected)
@@ -451,7 +449,7 @@ class FeatureStore:
             for span in spans
         ]  # fmt: skip
         features = da.concatenate(parts) if parts else da.zeros((0, *spec.grid), dtype=spec.read_dtype)
-        y, x = self._centres(layer)
+        y, x = self.spec(layer).centres_px()
         index = self.index.iloc[rows]
         return xr.Dataset(
             {

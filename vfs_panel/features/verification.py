@@ -82,19 +82,19 @@ def verify(
         If there is no store, or its index cannot be read.
     """
     store = FeatureStore(path, storage_options)
-    found = list(_metadata_problems(store))
+    found = list(metadata_problems(store))
     found += _index_problems(store)
     blocks: dict[str, list[slice]] = {}
     for layer in store.layers:
         try:
             blocks[layer] = layout.block_slices(store.n_images, store._reader(layer).block_rows)
         except StoreError as error:
-            found.append(Problem("metadata", str(error), layer))
+            found.append(Problem("metadata", _said(error), layer))
             continue
         try:
             store._check_centres(layer)
         except StoreError as error:
-            found.append(Problem("axis", str(error), layer))
+            found.append(Problem("axis", _said(error), layer))
     total, done = sum(map(len, blocks.values())), 0
     for layer, spans in blocks.items():
         for number, span in enumerate(spans):
@@ -106,7 +106,7 @@ def verify(
     return VerifyReport(total, store.n_images, tuple(found), broken)
 
 
-def _metadata_problems(store: FeatureStore) -> Iterator[Problem]:
+def metadata_problems(store: FeatureStore) -> Iterator[Problem]:
     """Compare every file of metadata with the seal of the store, if it was ever finished."""
     if store.attrs["schema_version"] < 2 or not all(map(store.complete_or_damaged, store.layers)):
         return  # what is not finished is not sealed
@@ -133,6 +133,11 @@ def _metadata_problems(store: FeatureStore) -> Iterator[Problem]:
             yield Problem("metadata", f"The metadata {file} of {store.path} are damaged.", file=file)
 
 
+def _said(error: StoreError) -> str:
+    """Return what is wrong, without the advice to verify the store: that is being done."""
+    return str(error).split(" Run: vfs-panel verify")[0]
+
+
 def _index_problems(store: FeatureStore) -> list[Problem]:
     if store.attrs.get("index_sha256") == layout.index_hash(store.index, store.findings):
         return []
@@ -152,12 +157,12 @@ def _block_problems(store: FeatureStore, layer: str, number: int, rows: slice) -
     try:
         features = reader.check(number)
     except StoreError as error:
-        found.append(str(error))
+        found.append(_said(error))
     for name in layout.arrays_of(store.spec(layer).dtype)[1:]:
         try:
             beside[name] = store._per_cell(layer, name, rows)
         except StoreError as error:
-            found.append(str(error))
+            found.append(_said(error))
     if features is not None and not found:
         wide = unpack(features, beside.get("scale")).astype(np.float32)
         if not np.allclose(np.square(wide).sum(1), beside["norm2"], rtol=1e-3, atol=1e-12):

@@ -25,8 +25,10 @@ from vfs_panel.errors import StoreError
 from vfs_panel.features import layout
 from vfs_panel.features.claims import Claims
 from vfs_panel.features.disk import saying_no_space
+from vfs_panel.features.files import first_words
 from vfs_panel.features.index import write_broken, write_index, write_plain
 from vfs_panel.features.packing import Packed
+from vfs_panel.features.rebuilding import with_copy
 from vfs_panel.features.sealing import seal
 from vfs_panel.features.spec import FeatureSpec
 
@@ -186,7 +188,10 @@ class StoreWriter:
             return
         _, height, width = spec.grid
         rows = self.block_rows
-        group = self._root.create_group(name, attributes=spec.to_attrs() | {"versions": self._versions})
+        root = dict(self._root.attrs) | {"schema_version": layout.SCHEMA_VERSION} | self._source()
+        root["layers"] = [*root["layers"], layer]
+        own = spec.to_attrs() | {"versions": self._versions}
+        group = self._root.create_group(name, attributes=with_copy(own, root))
         checked = [Crc32cCodec()]
         common = {"config": {"write_empty_chunks": True}, "fill_value": 0}
         # Byte shuffling would break the runs of zeros that a ReLU leaves: zstd alone makes smaller files.
@@ -201,14 +206,14 @@ class StoreWriter:
                 dimension_names=("image", "y", "x"), attributes={"long_name": _LONG_NAMES[array]},
                 compressors=checked, **common,
             )  # fmt: skip
-        for axis, cells, size in (("y", height, spec.input_px[0]), ("x", width, spec.input_px[1])):
-            write_plain(group, axis, (np.arange(cells) + 0.5) * size / cells, dims=(axis,), units="input pixels")
+        for axis, centres in zip("yx", spec.centres_px(), strict=True):
+            write_plain(group, axis, centres, dims=(axis,), units="input pixels")
         group.create_array(
             "committed", shape=(len(self.blocks),), chunks=(1,), dtype="int64", dimension_names=("block",),
             compressors=checked, **(common | {"fill_value": layout.NOT_COMMITTED}),
         )  # fmt: skip
         sync_all(self.path / name)
-        self._root.attrs["layers"] = [*self._root.attrs["layers"], layer]
+        self._root.attrs["layers"] = root["layers"]
         sync(self.path / "zarr.json")
 
     def _not_committed(self) -> dict[str, NDArray[np.bool_]]:
@@ -373,7 +378,7 @@ def _saying_damaged(path: Path) -> Iterator[None]:
         yield
     except _DAMAGED as error:
         raise StoreError(
-            f"{path} is damaged ({type(error).__name__}: {str(error)[:80]}). Run: vfs-panel verify {path}"
+            f"{path} is damaged ({type(error).__name__}: {first_words(error)}). Run: vfs-panel verify {path}"
         ) from None
 
 
