@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import zarr
 
-from vfs_panel.disk import sync
 from vfs_panel.errors import StoreError
 from vfs_panel.features import layout, sealing
 from vfs_panel.features.extraction import extractors_of, in_order

@@ -15,8 +15,8 @@ from typing import Any
 
 import zarr
 
+from vfs_panel.disk import sync
 from vfs_panel.features import layout, sealing
-from vfs_panel.features.disk import sync
 
 log = logging.getLogger(__name__)
 COPY = "store"  # attribute of a layer's group: the attributes of the root, with the layers that there were by then
