@@ -48,5 +48,6 @@ def test_nan_is_left_out_and_too_few_have_no_interval():
 
 
 def test_it_is_said_in_words():
+    assert mean_interval([-0.5, -0.5]).short == "−0.50 (−0.50 to −0.50)"
     assert str(mean_interval([-0.5, -0.5])) == "−0.50 (95 % interval −0.50 to −0.50, n 2)"
     assert str(mean_interval([1.0, 1.0, 1.0], units=["a", "b", "b"])).endswith("n 3 in 2 groups)")

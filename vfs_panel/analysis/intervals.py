@@ -27,6 +27,11 @@ class Interval:
     n: int
     units: int
 
+    @property
+    def short(self) -> str:
+        """The mean and its interval for a table, as "0.18 (0.15 to 0.21)"."""
+        return f"{self.mean:.2f} ({self.low:.2f} to {self.high:.2f})".replace("-", "−")
+
     def __str__(self) -> str:
         many = f"n {self.n:,}" if self.units == self.n else f"n {self.n:,} in {self.units:,} groups"
         return f"{self.mean:.2f} (95 % interval {self.low:.2f} to {self.high:.2f}, {many})".replace("-", "−")

@@ -1,16 +1,14 @@
-"""The same drawings searched under several networks: every picture's score for each, and how far a mean can be trusted.
+"""The same drawings searched under several networks: every picture's score for each.
 
 Scores of two networks are on different scales, unless one is an edit of the other. What compares between others is
 which pictures come first, and whether they are the right ones.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from numpy.typing import ArrayLike
 
 from vfs_panel.errors import QueryError
 from vfs_panel.images.dataset import ImageDataset
@@ -18,63 +16,8 @@ from vfs_panel.search.engine import RegionSearch
 from vfs_panel.search.mask import grid_mask
 from vfs_panel.search.stroke import Stroke
 
-RESAMPLES = 2000
-
 Drawing = tuple[str, Iterable[Stroke]]
 """A picture's id, and what is painted on it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A mean and the 95 % interval of it; `str` writes it as "0.18 (0.15 to 0.21)".
-
-    Attributes
-    ----------
-    mean : of all values.
-    low, high : percentiles of the bootstrap; NaN where there are fewer than two units.
-    n : how many values there are.
-    """
-
-    mean: float
-    low: float
-    high: float
-    n: int
-
-    def __str__(self) -> str:
-        """Return the mean and its interval in words."""
-        return f"{self.mean:.2f} ({self.low:.2f} to {self.high:.2f})".replace("-", "−")
-
-
-def mean_interval(
-    values: ArrayLike, *, units: ArrayLike | None = None, resamples: int = RESAMPLES, seed: int = 0
-) -> Interval:
-    """Return the mean of some values with its 95 % interval, percentiles of a bootstrap (Efron 1979).
-
-    Parameters
-    ----------
-    values : numbers; NaN is left out.
-    units : of each value, what is resampled with it, such as the picture that several drawings were made on; by default
-        each value alone.
-    resamples, seed : of the bootstrap.
-
-    Raises
-    ------
-    QueryError
-        If there is no value.
-    """
-    numbers = np.asarray(values, np.float64).ravel()
-    known = np.isfinite(numbers)
-    if not known.any():
-        raise QueryError("There is no value to take a mean of.")
-    labels = np.arange(len(numbers)) if units is None else np.asarray(units, object).ravel()
-    codes, names = pd.factorize(labels[known])
-    numbers = numbers[known]
-    if len(names) < 2:
-        return Interval(float(numbers.mean()), np.nan, np.nan, len(numbers))
-    sums, counts = np.bincount(codes, numbers), np.bincount(codes)
-    drawn = np.random.default_rng(seed).integers(0, len(names), (resamples, len(names)))
-    low, high = np.percentile(sums[drawn].sum(1) / counts[drawn].sum(1), [2.5, 97.5])
-    return Interval(float(numbers.mean()), float(low), float(high), len(numbers))
 
 
 def scores_of(engine: RegionSearch, images: ImageDataset, drawings: Iterable[Drawing]) -> xr.DataArray:
