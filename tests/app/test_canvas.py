@@ -35,7 +35,9 @@ class Drawn:
         """The message of the page when a stroke is over."""
         self.ended += 1
         xs, ys = zip(*points, strict=True)
-        self.pen.data = {"ended": [self.ended], "xs": [list(xs)], "ys": [list(ys)]}
+        heard = [[xs[0], ys[0], len(xs)]] if len(xs) > 1 else [[]]
+        # The whole way begins where the pen went down, which the stream has not seen.
+        self.pen.data = {"ended": [self.ended], "xs": [[1.0, *xs]], "ys": [[2.0, *ys]], "heard": heard}
 
     def under_way(self, points: list[Point]) -> None:
         """What HoloViews tells of a stroke, sooner or later."""
@@ -65,7 +67,7 @@ def test_late_words_of_a_finished_stroke_are_not_heard(drawn: Drawn, lengths: li
         for seen in range(1, n + 1):  # some are told in time, some after the end, some never
             (drawn.under_way if random.random() < 0.5 else late.append)(whole[:seen])
         drawn.up(whole)
-        assert drawn.done == [stroke(k, m) for k, m in enumerate(lengths[: number + 1])]
+        assert drawn.done == [[(1.0, 2.0), *stroke(k, m)] for k, m in enumerate(lengths[: number + 1])]
     told = len(drawn.live)
     random.shuffle(late)
     for points in late:
@@ -78,6 +80,6 @@ def test_late_words_of_a_finished_stroke_are_not_heard(drawn: Drawn, lengths: li
 def test_a_tap_is_a_stroke_of_one_point_and_nothing_is_none(drawn: Drawn) -> None:
     drawn.done.clear()
     drawn.up([(3.0, 4.0)])
-    assert drawn.done == [[(3.0, 4.0)]]
-    drawn.pen.data = {"ended": [99], "xs": [[]], "ys": [[]]}
+    assert drawn.done == [[(1.0, 2.0), (3.0, 4.0)]]
+    drawn.pen.data = {"ended": [99], "xs": [[]], "ys": [[]], "heard": [[]]}
     assert len(drawn.done) == 1

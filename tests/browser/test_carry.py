@@ -68,7 +68,9 @@ def test_files_hold_what_is_seen(painted: ExplorerPage, tmp_path: Path) -> None:
     scores = [float(match.split(",")[0]) for match in painted.matches()]
     table = pd.read_csv(file_of(painted, "Matches as CSV", tmp_path))
     assert table["score"].round(3).tolist() == pytest.approx(scores, abs=1e-3)
-    assert file_of(painted, "Figure as PDF", tmp_path).read_bytes().startswith(b"%PDF")
+    for name, start in (("Figure as PDF", b"%PDF"), ("Figure as PNG", b"\x89PNG"), ("Figure as SVG", b"<?xml"),
+                        ("Matches as Parquet", b"PAR1"), ("All scores as NetCDF", b"CDF")):  # fmt: skip
+        assert file_of(painted, name, tmp_path).read_bytes().startswith(start), name
     export(painted, "Copy as Python")
     painted.page.locator(".carrysaid").filter(has_text="The code is copied").wait_for()
     assert "engine.search(query" in painted.page.evaluate("navigator.clipboard.readText()")

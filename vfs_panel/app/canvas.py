@@ -64,12 +64,14 @@ clearTimeout(cds._vfs_timer)
 cds._vfs_timer = 0
 cds._vfs_ahead = []
 const [xs, ys] = [cds.data.xs, cds.data.ys].map(lines => Array.from(lines[lines.length - 1] ?? []))
+const path = cb_obj.origin?._vfs_path ?? []
 if (xs.length) {
   cds._vfs_done = [xs[0], ys[0]].join()
-  pen.data = {ended: [(pen.data.ended[0] ?? 0) + 1], xs: [xs], ys: [ys]}
+  const whole = path.length > 1 ? [path.map(at => at.x), path.map(at => at.y)] : [xs, ys]
+  pen.data = {ended: [(pen.data.ended[0] ?? 0) + 1], xs: [whole[0]], ys: [whole[1]], heard: [[xs[0], ys[0], xs.length]]}
 }
 """
-_ON_TAP = "pen.data = {ended: [(pen.data.ended[0] ?? 0) + 1], xs: [[cb_obj.x]], ys: [[cb_obj.y]]}"
+_ON_TAP = "pen.data = {ended: [(pen.data.ended[0] ?? 0) + 1], xs: [[cb_obj.x]], ys: [[cb_obj.y]], heard: [[]]}"
 # The stroke is shown until its ink is there. Bokeh runs these scripts a little later and in any order, so the finished
 # stroke is known by its first point: one begun meanwhile is not touched.
 _ON_INKED = """
@@ -96,7 +98,7 @@ class Canvas:
     def __init__(self, on_draw: Callable[[list[Point]], None], on_commit: Callable[[list[Point]], None]) -> None:
         self._on_draw, self._on_commit = on_draw, on_commit
         self.on_figure: Callable[[str], None] = lambda _: None
-        self._ended: deque[list[Point]] = deque(maxlen=_REMEMBERED)
+        self._ended: deque[tuple[float, float, float]] = deque(maxlen=_REMEMBERED)
         self._live: Live | None = None
         self._handles: list[tuple[Any, Any]] = []
         self._answers: list[Any] = []
@@ -159,7 +161,7 @@ class Canvas:
             return
         plot._vfs_wired = True
         figure, cds = plot.state, plot.handles["cds"]
-        pen = ColumnDataSource(data={"ended": [0], "xs": [[]], "ys": [[]]}, name="pen")
+        pen = ColumnDataSource(data={"ended": [0], "xs": [[]], "ys": [[]], "heard": [[]]}, name="pen")
         glyph.update(line_cap="round", line_join="round")
         self._style(glyph)
         args = {"cds": cds, "every_ms": LIVE_MS, "longest_ms": LONGEST_MS}
@@ -179,14 +181,15 @@ class Canvas:
     def _drawn(self, data: dict[str, Any] | None = None, **_: Any) -> None:
         points = _points(data)
         # HoloViews tells of the data a little later than Bokeh does: of a finished stroke nothing new is heard.
-        over = any(points[:1] == ended[:1] and len(points) <= len(ended) for ended in self._ended)
+        over = any(points[:1] == [(x, y)] and len(points) <= n for x, y, n in self._ended)
         if points and not over:
             self._on_draw(points)
 
     def _pen_up(self, _name: str, _old: Any, new: Any) -> None:
         points = _points(new)
         if points:
-            self._ended.append(points)
+            if len(new["heard"][0]) == 3:  # as the freehand-draw stream knows it: its first point, and how many
+                self._ended.append(tuple(new["heard"][0]))
             _after_message(partial(self._on_commit, points))
 
 

@@ -46,6 +46,9 @@ export function render({model, el}) {
   box.addEventListener("wheel", wheel, {capture: true, passive: false})
 
   // --- strokes of this component
+  // Bokeh's tool begins where the pointer was first seen to move, which in a busy page is far from where it went down:
+  // the whole way is kept beside its figure, for the end of the stroke.
+  let followed = null
   let stroke = null, kept = null, pan = null, space = false, sentAt = 0
   const fingers = new Map()
   // What a key chose counts at once: the next stroke may begin before the server has heard of it.
@@ -130,7 +133,11 @@ export function render({model, el}) {
       }
     }
     const own = panning || event.pointerType !== "mouse" || view.zoom > 1 || tool() === "lasso" || tool() === "box"
-    if (!own) return  // the mouse's brush is Bokeh's: its freehand-draw stream
+    if (!own) {  // the mouse's brush is Bokeh's: its freehand-draw stream
+      followed = event.button === 0 ? figure() : null
+      if (followed) followed._vfs_path = [place(event)]
+      return
+    }
     event.stopPropagation(); event.preventDefault()
     try { box.setPointerCapture(event.pointerId) } catch { /* a made-up pointer has none */ }
     if (panning) pan = {...place(event)}
@@ -138,6 +145,13 @@ export function render({model, el}) {
   }
   const move = event => {
     const at = place(event)
+    if (followed && event.buttons & 1) {
+      const events = event.getCoalescedEvents?.() || [], path = followed._vfs_path
+      for (const one of (events.length ? events : [event]).map(place)) {
+        const last = path[path.length - 1]
+        if (Math.hypot(one.x - last.x, one.y - last.y) >= APART_PX) path.push(one)
+      }
+    }
     ring.hidden = event.pointerType === "touch" || at.x < 0 || at.y < 0 || at.x > side() || at.y > side() || tool() === "lasso" || tool() === "box"
     ring.style.transform = `translate(${at.x}px, ${at.y}px) translate(-50%, -50%)`
     if (fingers.has(event.pointerId)) fingers.set(event.pointerId, at)
@@ -155,6 +169,7 @@ export function render({model, el}) {
   }
   const up = event => {
     fingers.delete(event.pointerId)
+    followed = null
     if (pan) { if (!fingers.size) pan = null; event.stopPropagation(); return }
     if (stroke && event.pointerId === stroke.id) { event.stopPropagation(); event.type === "pointercancel" ? cancel() : finish() }
   }
