@@ -194,6 +194,14 @@ def test_unknown_names_get_a_hint() -> None:
         load_network("resnet50", weights="IMAGENET9K")
 
 
+def test_a_file_that_is_no_network_is_named_as_a_file(tmp_path: Path) -> None:
+    with pytest.raises(NetworkError, match=r"Network file .*net\.pt does not exist"):
+        load_network(str(tmp_path / "net.pt"))
+    torch.save(nn.Linear(2, 2).state_dict(), tmp_path / "w.pth")
+    with pytest.raises(NetworkError, match=r"w\.pth holds no network.*give it as weights"):
+        load_network(str(tmp_path / "w.pth"))
+
+
 def test_a_download_that_fails_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
 

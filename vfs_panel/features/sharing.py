@@ -13,10 +13,12 @@ from urllib.parse import urlparse
 
 from vfs_panel.cores import use_cores
 from vfs_panel.errors import StoreError, VFSError
+from vfs_panel.features.files import first_words
 from vfs_panel.features.store import FeatureStore
 
 CONNECT_S = 10.0
 _LOOK_S = 0.5
+_GRACE_S = 5.0  # for a lost worker to be started again, or to answer again
 Progress = Callable[[int, int], None]
 
 
@@ -58,6 +60,8 @@ def _follow(client: Any, scheduler: str, job: Callable[[], object], path: Path, 
     """Give the job to every worker, also to those that come later, until the store is whole."""
     given: dict[str, Any] = {}
     problems: list[BaseException] = []
+    others: list[BaseException] = []
+    alone_since = time.monotonic()
     while True:
         workers = set(client.scheduler_info(n_workers=-1)["workers"])
         for worker in workers - set(given):
@@ -66,10 +70,12 @@ def _follow(client: Any, scheduler: str, job: Callable[[], object], path: Path, 
         for worker, future in given.items():
             if future.status == "error" and worker in workers:
                 error = future.exception()
-                if isinstance(error, VFSError):
-                    problems.append(error)
+                (problems if isinstance(error, VFSError) else others).append(error)
         _tell(path, progress)
-        if not at_work:
+        if at_work:
+            alone_since = time.monotonic()
+        ended = problems or others or any(future.status == "finished" for future in given.values())
+        if not at_work and (ended or not given or time.monotonic() - alone_since > _GRACE_S):
             break
         time.sleep(_LOOK_S)
     if not _whole(path):
@@ -77,6 +83,11 @@ def _follow(client: Any, scheduler: str, job: Callable[[], object], path: Path, 
             raise problems[0]
         if not given:
             raise StoreError(f"The cluster at {scheduler} has no workers. Start some: dask worker {scheduler}")
+        if others:
+            raise StoreError(
+                f"A worker of {scheduler} stopped: {type(others[0]).__name__}: {first_words(others[0])}. What is "
+                "written is kept: the same command goes on where it was."
+            ) from others[0]
         raise StoreError(
             f"All workers of {scheduler} were lost before {path} was done. What is written is kept: start workers and "
             "run the same command again."

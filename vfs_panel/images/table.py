@@ -171,7 +171,7 @@ def _present(
             if not place.startswith(inside.rstrip(os.sep) + os.sep) and place != inside:
                 raise ImageError(
                     f"{called}, line {row + first_line}: path {path!r} leads out of {root}. "
-                    "Give the folder that holds all of the pictures."
+                    "Give the folder that holds all of the pictures, and the list as --labels (labels=) of it."
                 )
             why = is_picture(place)
             if why is not None:

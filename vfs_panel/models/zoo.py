@@ -33,6 +33,7 @@ __all__ = [
     "network_names",
     "weights_hash",
 ]
+_FILES = (".pt", ".pth", ".jit", ".safetensors")  # of weights, and some of networks too
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,6 +173,10 @@ def _builder(name: str, *, trust_code: bool) -> Callable[[str, Path | str | None
         return checkpoint_networks.build
     if name in torchvision_networks.names():
         return torchvision_networks.build
+    if name.lower().endswith(_FILES):
+        if not Path(name).exists():
+            raise NetworkError(f"Network file {name} does not exist. Give the file of a network, or a network's name.")
+        raise NetworkError(f"{name} holds no network. If it holds weights, name their network, and give it as weights.")
     near = _nearest(name)
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     raise NetworkError(f"There is no network {name!r}.{hint} `vfs-panel models --search NAME` finds others.")

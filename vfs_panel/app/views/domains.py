@@ -42,6 +42,7 @@ class DomainsView(TabView):
         self._live: Live | None = None
         self._drawn_as: tuple[Any, ...] = ()
         self._axis: tuple[float, float] | None = None
+        self._axis_of: tuple[str, str, str] = ("", "", "")
         self._note = Note("", margin=(4, 0, 0, 0), styles={"color": "var(--text2)", "font": "12px/16px var(--sans)"})
         self._tools = DomainTools(on_do=self._do, margin=0)
         self._by, self._shape = "domain", "hill"
@@ -52,7 +53,11 @@ class DomainsView(TabView):
         state, result, theme = self.state, self.state.result, theme_of(self.state)
         assert result is not None
         result = self._grouped(result)
-        # The axis holds its range within a session and widens only when the pen is up.
+        # The axis holds its range as long as the layer stays, and widens only when the pen is up. Scores of different
+        # layers do not compare: each has an axis of its own.
+        searched = (state.dataset, state.network, state.layer)
+        if searched != self._axis_of:
+            self._axis_of, self._axis = searched, None
         low, high = score_range(result, held=self._axis)
         axis = (low, min(high, 1.0))  # a cosine ends there
         if not state.drawing or self._axis is None:
