@@ -9,11 +9,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
+from hypothesis import settings as hypothesis_settings
 from PIL import Image
 
 from vfs_panel.settings import settings
 
 DOMAINS, LABELS = ("photo", "sketch"), ("cat", "dog", "house")
+
+hypothesis_settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+hypothesis_settings.load_profile("untimed")
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Two test processes share the cores: threads of one operation would mostly wait for each other. What the tests
+    # start inherits it.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the browser tests together: side by side with `-n`, one process has them, and so one served app."""
+    for item in items:
+        if item.path.parent.name == "browser":
+            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @pytest.fixture(autouse=True)
@@ -49,11 +66,12 @@ def demo_cache(pytestconfig: pytest.Config) -> Path:
     """A cache folder with all that `vfs-panel demo` prepares: two minutes for the first run, kept for the next."""
     assert pytestconfig.cache is not None
     folder = pytestconfig.cache.mkdir("vfs-demo")
-    subprocess.run(
-        [sys.executable, "-m", "vfs_panel.cli", "demo", "--prepare-only"],
-        env=os.environ | {"VFS_CACHE_DIR": str(folder)},
-        check=True,
-    )
+    with FileLock(folder.with_suffix(".lock")):  # of several test processes, one prepares it
+        subprocess.run(
+            [sys.executable, "-m", "vfs_panel.cli", "demo", "--prepare-only"],
+            env=os.environ | {"VFS_CACHE_DIR": str(folder)},
+            check=True,
+        )
     return folder
 
 

@@ -48,7 +48,7 @@ COMMANDS = _commands(ROOT)
 
 def test_the_commands_are_those_that_were_promised() -> None:
     assert {path[0] for path in COMMANDS} == {
-        "demo", "models", "extract", "verify", "store", "search", "catalog", "serve", "bench",
+        "demo", "models", "extract", "verify", "store", "search", "catalog", "serve", "export", "bench",
     }  # fmt: skip
     assert {path[1] for path in COMMANDS if path[0] == "store"} == {"info", "subset", "convert", "import"}
     assert {path[1] for path in COMMANDS if path[0] == "catalog"} == {

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "vfs_panel"
 # A module may import only from folders left of its own, and from its own.
 ORDER = (
     "errors", "words", "disk", "settings", "cores", "images", "models", "features", "catalog", "search", "analysis",
-    "plots", "app", "bench", "cli",
+    "plots", "app", "bench", "gallery", "cli",
 )  # fmt: skip
 TOP = "__init__"  # loads the others lazily, by name
 FORBIDDEN = {
@@ -29,6 +29,7 @@ FORBIDDEN = {
     "analysis": {"panel", "holoviews", "bokeh"},
     "plots": {"panel", "panel_material_ui"},
     "bench": {"panel", "holoviews", "bokeh", "faiss", "visualfeaturesearch"},
+    "gallery": {"torch", "panel", "holoviews", "bokeh", "nbformat", "nbclient", "IPython"},
     "cli": {"torch", "panel", "holoviews", "bokeh"},  # at the top of a module; commands load them when they run
 }
 TORCH_FREE = ("search/stroke.py", "search/mask.py")

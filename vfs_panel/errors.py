@@ -41,6 +41,10 @@ class BenchError(VFSError):
     """A benchmark that cannot run here, or whose contestants do not agree."""
 
 
+class ExportError(VFSError):
+    """A notebook that cannot be run or written as a page."""
+
+
 class OutOfMemoryError(VFSError):
     """Memory, of the machine or of a GPU, that ran out for a search or for what it was to hold."""
 

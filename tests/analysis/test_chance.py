@@ -50,6 +50,9 @@ def test_words_count_what_was_drawn_and_no_p_is_nothing(engine: RegionSearch) ->
     assert found.in_words(2.0).startswith(f"none of {n:,} scores this high, of {found.n_regions:,} random regions")
     assert f"(p < {1 / (n + 1):.2g})" in found.in_words(2.0)
     assert found.in_words(float(found.scores[-2])).startswith("2 of ")
+    assert found.p_words(float(found.scores[-2])) == f"p {3 / (n + 1):.2g}"
+    said = found.found_words([2.0, 1.9, float(found.scores[0]), np.nan])
+    assert said.startswith("2 of 3 pictures score above chance at a false-discovery rate of 5%")
 
 
 def test_false_discovery_rates_are_benjamini_and_hochberg_s(engine: RegionSearch) -> None:

@@ -15,7 +15,8 @@ open
 users
     One Chromium and 19 clients that speak Bokeh's protocol, each with its own picture; see `latency.users`.
 memory
-    Resident and traced memory with 20 pages that have painted and are idle, and after they are closed.
+    The server's own memory (what it shares with no other process) with 20 pages that have painted and are idle, and
+    after they are closed; each beside the time before, when as many had been there once and had left.
 """
 
 import argparse
@@ -70,10 +71,10 @@ class Setting(NamedTuple):
 
 
 @contextmanager
-def serving(setting: Setting, *, trace: bool = False) -> Iterator[dict[str, Any]]:
+def serving(setting: Setting) -> Iterator[dict[str, Any]]:
     """Serve in a process of its own, and yield what it says: its `url`, and the engine's `tier`."""
     command = [sys.executable, "-m", "tests.benchmarks.latency.server", str(setting.folder)]
-    command += ["--images", str(setting.images), "--channels", str(setting.channels), *(["--trace"] if trace else [])]
+    command += ["--images", str(setting.images), "--channels", str(setting.channels)]
     with (setting.folder / "server.log").open("w") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         assert process.stdout is not None
@@ -176,29 +177,21 @@ def users(browser: Any, url: str, setting: Setting) -> list[Figure]:
     ]
 
 
-def memory(setting: Setting) -> list[Figure]:
-    """Measure what idle pages hold, and what stays when they are gone; with and without counting Python's bytes."""
-    found = {}
-    for what, trace in (("rss", False), ("traced", True)):
-        with serving(setting, trace=trace) as server:
-            url = server["url"]
-            with crowd(url, setting.users, strokes=0):  # what is made once for all
-                pass
-            before = _settled(url)
-            with crowd(url, setting.users, strokes=0, stay=600):
-                time.sleep(3)
-                during = facts(url)
-            found[what] = (before, during, _settled(url))
-    figures = []
-    for what, (before, during, after) in found.items():
-        words = "resident" if what == "rss" else "traced by Python"
-        each = (during[what] - before[what]) / setting.users / 1e6
-        figures.append(Figure(f"memory of an idle session, {words}", each, "MB", 10))
-        figures.append(
-            Figure(f"left of each when all are gone, {words}", (after[what] - before[what]) / setting.users / 1e6, "MB")
-        )
-    figures.append(Figure("sessions alive when all are gone", found["traced"][2]["sessions"], "", 0))
-    return figures
+def memory(url: str, setting: Setting) -> list[Figure]:
+    """Measure what idle pages hold, and what stays when they are gone."""
+    with crowd(url, setting.users, strokes=0):  # what is made once for all
+        pass
+    before = _settled(url)
+    with crowd(url, setting.users, strokes=0, stay=600):
+        time.sleep(3)
+        during = facts(url)
+    after = _settled(url)
+    held, left = ((then["own"] - before["own"]) / setting.users / 1e6 for then in (during, after))
+    return [
+        Figure("memory of an idle session", held, "MB", 10),
+        Figure("left of each when all are gone", left, "MB", 1),
+        Figure("sessions alive when all are gone", after["sessions"], "", 0),
+    ]
 
 
 def _settled(url: str) -> dict[str, int]:
@@ -233,9 +226,9 @@ def run(setting: Setting, sections: list[str]) -> dict[str, Any]:
             parts = {"pen": pen, "open": opened, "users": users}
             for name in [name for name in sections if name in parts]:
                 figures += parts[name](browser, server["url"], setting)
+            if "memory" in sections:
+                figures += memory(server["url"], setting)
         browser.close()
-    if "memory" in sections:
-        figures += memory(setting)
     load = os.getloadavg() if hasattr(os, "getloadavg") else ()
     set_ = f"{setting.images:,} × {setting.channels}×7×7, float16"
     return {

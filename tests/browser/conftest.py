@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.browser.chromium import find
+from tests.browser.explorer_page import ExplorerPage
 
 ARGS = (
     "--no-sandbox",
@@ -40,30 +42,37 @@ class Served:
     catalog: Path
 
 
+@contextmanager
+def serving(folder: Path, *, port: int = 0) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """Serve a folder in a process of its own until the block ends, or the process does; yields its address, and it."""
+    said = folder / f"log{port or ''}.txt"
+    with said.open("a") as log:
+        process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("serve.py")), str(folder), str(port)],
+            env=os.environ | {"VFS_CACHE_DIR": str(folder / "cache"), "VFS_CATALOG": str(folder / "none")},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+        assert process.stdout is not None
+        try:
+            url = process.stdout.readline().strip()
+            assert url.startswith("http"), said.read_text()
+            yield url, process
+        finally:
+            process.terminate()
+            process.wait(20)
+            process.stdout.close()
+    # Tornado logs pages that are closed while something is sent; what counts is what passes through this project.
+    assert "/vfs_panel/" not in said.read_text(), said.read_text()[-4000:]
+
+
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The real application in a process of its own, on a free port."""
+    """The real application, on a free port."""
     folder = tmp_path_factory.mktemp("served")
-    log = (folder / "log.txt").open("w")
-    process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("serve.py")), str(folder)],
-        env=os.environ | {"VFS_CACHE_DIR": str(folder / "cache"), "VFS_CATALOG": str(folder / "none")},
-        stdout=subprocess.PIPE,
-        stderr=log,
-        text=True,
-    )
-    assert process.stdout is not None
-    url = process.stdout.readline().strip()
-    log.flush()
-    assert url.startswith("http"), (folder / "log.txt").read_text()
-    yield Served(url, json.loads((folder / "marks.json").read_text()), folder / "catalog")
-    process.terminate()
-    process.wait(20)
-    process.stdout.close()
-    log.close()
-    # Tornado logs pages that are closed while something is sent; what counts is what passes through this project.
-    said = (folder / "log.txt").read_text()
-    assert "/vfs_panel/" not in said, said[-4000:]
+    with serving(folder) as (url, _):
+        yield Served(url, json.loads((folder / "marks.json").read_text()), folder / "catalog")
 
 
 @pytest.fixture(scope="session")
@@ -80,3 +89,16 @@ def browser() -> Iterator[Any]:
         chromium = playwright.chromium.launch(executable_path=path, args=ARGS)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="module")
+def painted_once(browser: Any, served: Served) -> Iterator[ExplorerPage]:
+    """A page for all tests of a module, with a box over the mark of the first picture; each leaves it as it was."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    explorer = ExplorerPage(page, served.url).open()
+    page.locator(".ex").first.click()
+    explorer.wait_status("^Exact")
+    page.wait_for_timeout(400)
+    yield explorer
+    page.close()
+    assert not explorer.troubles

@@ -1,5 +1,7 @@
 """Serve the explorer on two small sets with a known mark: `python tests/browser/serve.py FOLDER` prints the address.
 
+With a PORT after it, what an earlier start has put into FOLDER is served again, there.
+
 Every picture of a set is coarse grey noise with one coloured mark; half of them carry the mark of the first picture.
 Where each mark lies is written to FOLDER/marks.json, by set and picture id, as x0, y0, x1, y1.
 """
@@ -24,24 +26,28 @@ networks:
 queries:
   - title: The red cross
     note: Half of the pictures have one.
-    image: bright/cross/00.png
+    image: {image}
     box: [{box}]
 """
 
 
-def draw_set(folder: Path, n: int, seed: int) -> dict[str, list[int]]:
-    """Draw pictures DOMAIN/MARK/NN.png and return where their marks lie."""
+HTML = "<img src=x onerror='window.hacked=1'><b>cross"
+"""A label that would run, were it not shown as text."""
+
+
+def draw_set(folder: Path, n: int, seed: int, *, cross: str = "cross") -> dict[str, list[int]]:
+    """Draw pictures DOMAIN/MARK/NN.png and return where their marks lie; crosses have another label if wanted."""
     rng = np.random.default_rng(seed)
     marks = {}
     for domain, grey in (("bright", 150), ("dark", 70)):
-        for name in ("cross", "rings"):
+        for name in (cross, "rings"):
             (folder / domain / name).mkdir(parents=True)
             for number in range(n):
                 coarse = rng.integers(grey - 25, grey + 25, (14, 14, 1), np.uint8).repeat(3, 2)
                 image = Image.fromarray(np.kron(coarse, np.ones((16, 16, 1), np.uint8)))
                 x, y = (int(v) * 16 for v in rng.integers(1, (SIDE - MARK) // 16, 2))
                 draw = ImageDraw.Draw(image)
-                if name == "cross":
+                if name == cross:
                     draw.rectangle((x, y, x + MARK, y + MARK), fill="white")
                     draw.line((x, y, x + MARK, y + MARK), fill="red", width=14)
                     draw.line((x, y + MARK, x + MARK, y), fill="red", width=14)
@@ -54,26 +60,36 @@ def draw_set(folder: Path, n: int, seed: int) -> dict[str, list[int]]:
     return marks
 
 
-def main(folder: Path) -> None:
-    """Draw, extract, serve on a free port."""
+def build(folder: Path) -> None:
+    """Draw the sets and extract their features."""
+    from vfs_panel.catalog import Catalog
+
+    catalog = folder / "catalog"
+    catalog.mkdir()
+    marks = {}
+    for name, n, seed, cross in (("marks", 6, 1, "cross"), ("odd", 2, 3, HTML), ("other", 3, 2, "cross")):
+        marks[name] = draw_set(folder / name, n, seed, cross=cross)
+        first = f"bright/{cross}/00.png"
+        box = ", ".join(map(str, marks[name][first]))
+        entry = ENTRY.format(title=name.title(), folder=folder / name, box=box, image=json.dumps(first))
+        (catalog / f"{name}.yml").write_text(entry)
+    for entry in Catalog.open(catalog).values():
+        entry.build()
+    (folder / "marks.json").write_text(json.dumps(marks))
+
+
+def main(folder: Path, port: int) -> None:
+    """Serve on a port, or on a free one if it is 0."""
     import panel as pn
 
     from vfs_panel.app import explore
     from vfs_panel.catalog import Catalog
     from vfs_panel.cli.serving import free_port
 
-    catalog = folder / "catalog"
-    catalog.mkdir()
-    marks = {}
-    for name, n, seed in (("marks", 6, 1), ("other", 3, 2)):
-        marks[name] = draw_set(folder / name, n, seed)
-        box = ", ".join(map(str, marks[name]["bright/cross/00.png"]))
-        (catalog / f"{name}.yml").write_text(ENTRY.format(title=name.title(), folder=folder / name, box=box))
-    (folder / "marks.json").write_text(json.dumps(marks))
-    opened = Catalog.open(catalog)
-    for entry in opened.values():
-        entry.build()
-    port = free_port(0, "localhost")
+    if not (folder / "marks.json").exists():
+        build(folder)
+    opened = Catalog.open(folder / "catalog")
+    port = port or free_port(0, "localhost")
     server = pn.serve({"/": lambda: explore(opened)}, port=port, show=False, start=False, verbose=False)
     server.start()
     print(f"http://localhost:{port}/", flush=True)
@@ -81,4 +97,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)

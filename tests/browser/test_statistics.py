@@ -16,7 +16,7 @@ def test_a_label_that_holds_the_mark_scores_higher(browser: Any, served: Any) ->
     opened.wait_status("^Exact")
     page.keyboard.press("4")
     page.get_by_role("tab", name="Statistics", selected=True).wait_for()
-    page.get_by_label("Groups").select_option("label")
+    page.get_by_role("group", name="Statistics").get_by_label("Groups").select_option("label")
     said = page.locator(".said h3").filter(has_text="label cross score higher")
     said.wait_for()
     assert "n 11 against 12" in said.inner_text()

@@ -28,7 +28,8 @@ def folder(tmp_path: Path) -> Path:
 def test_the_bundled_entries_are_sound_and_credit_their_pictures() -> None:
     catalog = Catalog.open(bundled_folder())
     assert catalog.problems == []
-    assert list(catalog)[:2] == ["photos", "camera-traps"]
+    assert list(catalog)[:3] == ["photos", "camera-traps", "chest-films"]
+    assert "no medical images" in catalog["chest-films"].description
     assert {
         "coco-val2014", "imagenet-val", "imagenet-a", "imagenet-sketch", "iwildcam", "chestx-ray14", "imagenette",
         "cifar-10", "oxford-pets",
@@ -102,6 +103,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_the_users_own_folder_joins_the_bundled_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {"photos", "camera-traps", "chest-films"} <= set(open_catalog())
     assert "first" not in open_catalog()
     monkeypatch.setenv("VFS_CATALOG", str(folder))
     settings.cache_clear()

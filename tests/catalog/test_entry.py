@@ -104,11 +104,12 @@ def test_a_folder_is_added_built_and_listed(picture_folder: Path, capsys: pytest
 
 
 def test_the_demo_entries_name_pictures_that_exist() -> None:
-    from vfs_panel.images.demo import camera_traps, photos
+    from vfs_panel.images.demo import camera_traps, chest_films, photos
 
     ids = {
         "photos": {plan.image_id for plan in photos.plans()},
         "camera-traps": {plan.image_id for plan in camera_traps.plans()},
+        "chest-films": {plan.image_id for plan in chest_films.plans()},
     }
     for name, known in ids.items():
         for query in open_catalog()[name].queries:

@@ -147,6 +147,7 @@ def test_a_sound_entry_of_a_published_set(tmp_path: Path) -> None:
         ("findings: [a, b]", "findings: 3", 17, "'pictures.findings' is 3"),
         ("findings: [a, b]", "layout: cifar-10", 4, "brings its own labels"),
         ("url: https://example.org/net.pth", "name: net.pth", 19, "say in `access` how"),
+        ("url: https://example.org/set.zarr.zip", "name: set.zarr.zip", 19, "features without a url"),
         ("url: https://example.org/net.pth", "ulr: https://example.org/net.pth", 21, "did you mean 'url'"),
         ("source: downloaded", "source: elsewhere", 23, "`source: downloaded` or `source: remote`"),
         ("set.zarr.zip", "set.zarr", 23, "no zipped store"),

@@ -7,12 +7,17 @@ import pytest
 from PIL import Image
 
 from tests.catalog.conftest import Site
-from vfs_panel.catalog import open_catalog
-from vfs_panel.cli import run
+from vfs_panel.catalog import open_catalog, webcatalog
+from vfs_panel.cli import run, serving
 from vfs_panel.errors import CatalogError
 from vfs_panel.settings import settings
 
 ENTRY = "title: {}\npictures: {{source: demo, name: photos}}\nnetworks: [{{name: vfs-demo, layers: [stage3]}}]\n"
+
+
+@pytest.fixture(autouse=True)
+def asked_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webcatalog, "FRESH_S", 0.0)
 
 
 @pytest.fixture
@@ -49,9 +54,16 @@ def test_it_joins_by_setting(shared: str, monkeypatch: pytest.MonkeyPatch, capsy
     assert "One (one, " in capsys.readouterr().out
 
 
-def test_serve_takes_it(shared: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["serve", shared, "--port", "0"]) == 2
+def test_serve_takes_it(
+    shared: str, site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found: list[list[str]] = []
+    monkeypatch.setattr(serving, "run_server", lambda find, **_: found.append(list(find())))
+    monkeypatch.setattr(webcatalog, "FRESH_S", 60.0)
+    assert run(["serve", shared, "--port", "0"]) == 0
+    assert found == [["one"]]
     assert "it has one." in capsys.readouterr().err
+    assert len(site.asked) == 3  # a page that is opened at once asks nobody
 
 
 def test_out_of_reach_the_last_one_counts(site: Site, shared: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -70,3 +70,16 @@ def test_a_reader_that_leaves_early_gets_no_complaint(unbuffered: str) -> None:
     os.close(writing)
     assert done.stderr == ""
     assert done.returncode == 0
+
+
+def test_bytes_are_shown_as_sizes(clock: _Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    with output.progress("Downloading set.zip", of_bytes=True) as report:
+        report(0, 2_000_000_000)
+        clock.now_s += 20
+        report(500_000_000, 2_000_000_000)
+        clock.now_s += 20
+        report(900_000_000, 0)  # nobody knows how much it is in all
+    assert capsys.readouterr().err.splitlines() == [
+        "Downloading set.zip: 500 MB of 2.0 GB, 25 MB/s, 60 s left",
+        "Downloading set.zip: 900 MB, 22 MB/s",
+    ]

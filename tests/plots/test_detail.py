@@ -49,6 +49,14 @@ def test_hotter_windows_are_yellower_and_the_edge_is_hatched():
     assert drawn(detail.heat_data(FRAME, SCORES, (6, 5), REGION, SIZE, mode="picture")).std() > 40
 
 
+def test_the_picture_and_its_outline_come_before_the_scores():
+    early = detail.heat_data(FRAME, None, (2, 1), REGION, SIZE)
+    plain = detail.heat_data(FRAME, SCORES, (2, 1), REGION, SIZE, mode="picture")
+    assert np.array_equal(drawn(early), drawn(plain))
+    assert np.array_equal(early["ring"]["xs"][0], plain["ring"]["xs"][0], equal_nan=True)
+    assert not len(early["here"]["left"])
+
+
 @pytest.mark.parametrize("mode", list(detail.MODES))
 def test_the_match_is_outlined_in_every_mode(mode):
     columns = detail.heat_data(FRAME, SCORES, (2, 1), REGION, SIZE, mode=mode)

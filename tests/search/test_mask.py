@@ -1,5 +1,7 @@
 """Strokes become a mask; the mask comes to the grid as in the reference."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,8 +9,9 @@ from hypothesis import strategies as st
 
 from vfs_panel.errors import QueryError
 from vfs_panel.images.preprocessing import Preprocessing
+from vfs_panel.search import mask
 from vfs_panel.search.mask import grid_mask, paint, paint_both, parts_of, strokes_from_mask, to_grid
-from vfs_panel.search.stroke import Stroke
+from vfs_panel.search.stroke import MODES, Mode, Stroke
 
 PLAIN = Preprocessing(resize_px=None, crop_px=None).geometry(224, 224)
 points = st.lists(st.tuples(st.floats(0, 224), st.floats(0, 224)), min_size=1, max_size=6)
@@ -30,13 +33,46 @@ def test_a_box_is_exact() -> None:
     assert area(alpha) == 40 * 60
 
 
-@given(points=points, radius=st.floats(2, 40))
-@settings(max_examples=40, deadline=None)
-def test_erasing_the_same_stroke_leaves_almost_nothing(points: list[tuple[float, float]], radius: float) -> None:
-    drawn = Stroke(tuple(points), radius)
-    erased = paint([drawn, Stroke(tuple(points), radius, "erase")], PLAIN)
-    assert erased.max() <= 128  # only the soft edge: half covered, half taken away
-    assert not paint([drawn, Stroke(tuple(points), radius + 3, "erase")], PLAIN).any()
+@given(
+    points=points, radius=st.floats(0.5, 40), wider=st.floats(0, 30), earlier=points, mode=st.sampled_from(MODES[:2])
+)
+@settings(max_examples=60, deadline=None)
+def test_erasing_over_a_stroke_leaves_nothing_of_it(
+    points: list[tuple[float, float]], radius: float, wider: float, earlier: list[tuple[float, float]], mode: Mode
+) -> None:
+    drawn, eraser = Stroke(tuple(points), radius, mode), Stroke(tuple(points), radius + wider, "erase")
+    assert not any(left.any() for left in paint_both([drawn, eraser], PLAIN))
+    # What was there before loses what the eraser covers, and nothing else.
+    before = paint_both([Stroke(tuple(earlier), 20)], PLAIN)[0].astype(int)
+    taken = paint([Stroke(tuple(points), radius + wider)], PLAIN).astype(int)
+    left = paint_both([Stroke(tuple(earlier), 20), eraser], PLAIN)[0]
+    assert np.abs(left - np.maximum(before - taken, 0)).max() <= 1
+
+
+@given(line=points, radius=st.floats(1, 30), soft=st.booleans(), seed=st.integers(0, 99))
+@settings(max_examples=30, deadline=None)
+def test_a_stroke_that_grows_is_painted_like_one_at_once(
+    line: list[tuple[float, float]], radius: float, soft: bool, seed: int
+) -> None:
+    strength = np.random.default_rng(seed).random(len(line)).tolist() if soft else []
+    for n in range(1, len(line) + 1):
+        grown = paint([Stroke(tuple(line[:n]), radius, pressures=tuple(strength[:n]))], PLAIN)
+    mask._covers.clear()
+    assert np.array_equal(grown, paint([Stroke(tuple(line), radius, pressures=tuple(strength))], PLAIN))
+    shorter = paint([Stroke(tuple(line[:1]), radius, pressures=tuple(strength[:1]))], PLAIN)
+    mask._covers.clear()
+    assert np.array_equal(shorter, paint([Stroke(tuple(line[:1]), radius, pressures=tuple(strength[:1]))], PLAIN))
+
+
+@given(points=points, steps=st.integers(2, 9))
+@settings(max_examples=20, deadline=None)
+def test_an_eraser_moved_in_other_steps_leaves_nothing_either(points: list[tuple[float, float]], steps: int) -> None:
+    between = [
+        (ax + (bx - ax) * i / steps, ay + (by - ay) * i / steps)
+        for (ax, ay), (bx, by) in itertools.pairwise([*points, points[-1]])
+        for i in range(steps)
+    ]
+    assert not paint([Stroke(tuple(points), 12), Stroke((*between, points[-1]), 12, "erase")], PLAIN).any()
 
 
 @given(points=points, radius=st.floats(2, 40), cut=st.integers(1, 5))

@@ -57,14 +57,31 @@ class Chance:
             q[known] = false_discovery_control(p[known])
         return q
 
+    def p_words(self, score: float) -> str:
+        """Say the p value of a score: "p 0.012", or "p < 0.0003" where no random region scores as high."""
+        return f"p {'' if self.higher(score) else '< '}{float(self.p_value(score)):.2g}"
+
     def in_words(self, score: float) -> str:
         """Say how often chance does as well, and out of what."""
         n, higher = len(self.scores), int(self.higher(score))
-        counted, sign = (f"{higher:,}", "") if higher else ("none", "< ")
-        p = max(float(self.p_value(score)), 1 / (n + 1))
         return (
-            f"{counted} of {n:,} scores this high, of {self.n_regions:,} random regions of this shape at their best "
-            f"places in {self.n_pictures:,} pictures (p {sign}{p:.2g})"
+            f"{f'{higher:,}' if higher else 'none'} of {n:,} scores this high, of {self.n_regions:,} random regions of "
+            f"this shape at their best places in {self.n_pictures:,} pictures ({self.p_words(score)})"
+        )
+
+    def found_words(self, scores: ArrayLike, *, rate: float = 0.05) -> str:
+        """Say how many pictures stand out from chance at a false-discovery rate.
+
+        Parameters
+        ----------
+        scores : of all searched pictures; NaN, not searched, is no test.
+        rate : the share of those found that chance would account for.
+        """
+        q = self.q_value(scores)
+        known = int(np.isfinite(q).sum())
+        return (
+            f"{int((q <= rate).sum()):,} of {known:,} pictures score above chance at a false-discovery rate of "
+            f"{rate:.0%} (Benjamini–Hochberg over all of them)."
         )
 
     def added_to(self, result: xr.Dataset) -> xr.Dataset:

@@ -14,7 +14,7 @@ from torch import Tensor
 from vfs_panel.analysis.baselines import fit_batch_norm, input_batches, raw_pixels
 from vfs_panel.cores import cores, use_cores, use_one_core
 from vfs_panel.errors import LayerError, QueryError
-from vfs_panel.images.demo import DEMO_NAMES, Places, build_demo, open_places
+from vfs_panel.images.demo import PLACED_NAMES, Places, build_demo, open_places
 from vfs_panel.images.demo.answers import Disc, random_discs, right_matches
 from vfs_panel.images.demo.build import BOX
 from vfs_panel.images.demo.picture import SEED, SIZE_PX
@@ -66,7 +66,7 @@ class Outcome:
 
 def bench(
     *,
-    datasets: Sequence[str] = DEMO_NAMES,
+    datasets: Sequence[str] = PLACED_NAMES,
     queries: int = 240,
     layers: Sequence[str] | None = None,
     networks: Sequence[str] = NETWORKS,

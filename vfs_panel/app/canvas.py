@@ -1,6 +1,7 @@
 """Canvas: the picture to paint on as a HoloViews figure whose freehand-draw stream tells Python during the stroke."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -25,6 +26,7 @@ Point = tuple[float, float]
 LIVE_MS, LONGEST_MS = 30, 400
 """Least time between two messages of a stroke under the pen, and most time that one waits for the last one's answer."""
 
+_REMEMBERED = 8  # finished strokes of which HoloViews may still tell
 _INK = "#E8590C"
 _ERASER = "#FFFFFF"
 _EXCLUDED = "#101317"
@@ -55,19 +57,19 @@ if (cds._vfs_timer) {
   cds._vfs_timer = setTimeout(cds._vfs_send, cds._vfs_wait())
 }
 """
-# The last points, and only then the word that the stroke is over: both go the same way, so the order holds.
+# The finished stroke goes with the word that it is over, in one message: whatever comes late or in another order, it is
+# whole. This runs as soon as the event is done with, before another can begin a stroke in its place.
 _ON_PAN_END = """
 clearTimeout(cds._vfs_timer)
 cds._vfs_timer = 0
 cds._vfs_ahead = []
-setTimeout(() => {
-  const {xs, ys} = cds.data
-  if (xs.length) cds._vfs_done = [xs[0][0], ys[0][0]].join()
-  cds.setv({data: cds.data}, {check_eq: false})
-  pen.data = {ended: [(pen.data.ended[0] ?? 0) + 1], x: [NaN], y: [NaN]}
-}, 0)
+const [xs, ys] = [cds.data.xs, cds.data.ys].map(lines => Array.from(lines[lines.length - 1] ?? []))
+if (xs.length) {
+  cds._vfs_done = [xs[0], ys[0]].join()
+  pen.data = {ended: [(pen.data.ended[0] ?? 0) + 1], xs: [xs], ys: [ys]}
+}
 """
-_ON_TAP = "pen.data = {ended: [(pen.data.ended[0] ?? 0) + 1], x: [cb_obj.x], y: [cb_obj.y]}"
+_ON_TAP = "pen.data = {ended: [(pen.data.ended[0] ?? 0) + 1], xs: [[cb_obj.x]], ys: [[cb_obj.y]]}"
 # The stroke is shown until its ink is there. Bokeh runs these scripts a little later and in any order, so the finished
 # stroke is known by its first point: one begun meanwhile is not touched.
 _ON_INKED = """
@@ -94,7 +96,7 @@ class Canvas:
     def __init__(self, on_draw: Callable[[list[Point]], None], on_commit: Callable[[list[Point]], None]) -> None:
         self._on_draw, self._on_commit = on_draw, on_commit
         self.on_figure: Callable[[str], None] = lambda _: None
-        self._ended: list[Point] = []
+        self._ended: deque[list[Point]] = deque(maxlen=_REMEMBERED)
         self._live: Live | None = None
         self._handles: list[tuple[Any, Any]] = []
         self._answers: list[Any] = []
@@ -157,14 +159,14 @@ class Canvas:
             return
         plot._vfs_wired = True
         figure, cds = plot.state, plot.handles["cds"]
-        pen = ColumnDataSource(data={"ended": [0], "x": [np.nan], "y": [np.nan]}, name="pen")
+        pen = ColumnDataSource(data={"ended": [0], "xs": [[]], "ys": [[]]}, name="pen")
         glyph.update(line_cap="round", line_join="round")
         self._style(glyph)
         args = {"cds": cds, "every_ms": LIVE_MS, "longest_ms": LONGEST_MS}
         figure.js_on_event("pan", CustomJS(args=args, code=_ON_PAN))
         figure.js_on_event("panend", CustomJS(args={"cds": cds, "pen": pen}, code=_ON_PAN_END))
         figure.js_on_event("tap", CustomJS(args={"pen": pen}, code=_ON_TAP))
-        pen.on_change("data", partial(self._pen_up, cds=cds))
+        pen.on_change("data", self._pen_up)
         inked = ColumnDataSource(data={"n": [0]})
         inked.js_on_change("data", CustomJS(args={"cds": cds}, code=_ON_INKED))
         answers = ColumnDataSource(data={"n": [0], "points": [0]})
@@ -177,16 +179,14 @@ class Canvas:
     def _drawn(self, data: dict[str, Any] | None = None, **_: Any) -> None:
         points = _points(data)
         # HoloViews tells of the data a little later than Bokeh does: of a finished stroke nothing new is heard.
-        over = points[:1] == self._ended[:1] and len(points) <= len(self._ended)
+        over = any(points[:1] == ended[:1] and len(points) <= len(ended) for ended in self._ended)
         if points and not over:
             self._on_draw(points)
 
-    def _pen_up(self, _name: str, _old: Any, new: Any, *, cds: Any) -> None:
-        x, y = float(new["x"][0]), float(new["y"][0])
-        tapped = np.isfinite(x) and np.isfinite(y)
-        points = [(x, y)] if tapped else _points(cds.data)
+    def _pen_up(self, _name: str, _old: Any, new: Any) -> None:
+        points = _points(new)
         if points:
-            self._ended = points
+            self._ended.append(points)
             _after_message(partial(self._on_commit, points))
 
 
@@ -208,7 +208,7 @@ def _after_message(act: Callable[[], None]) -> None:
 
 
 def _points(data: dict[str, Any] | None) -> list[Point]:
-    """Read the last stroke of a freehand-draw source."""
+    """Read the last stroke of a source with columns of lines, `xs` and `ys`."""
     if not data or not len(data.get("xs", ())):
         return []
     xs, ys = data["xs"][-1], data["ys"][-1]

@@ -19,6 +19,7 @@ from vfs_panel.app.views.keys import KeyView
 from vfs_panel.app.views.notices import StatusView
 from vfs_panel.app.views.query import QueryView
 from vfs_panel.app.views.work import WorkView
+from vfs_panel.app.words import UPLOAD_GONE
 from vfs_panel.errors import VFSError
 from vfs_panel.images.dataset import ImageDataset
 from vfs_panel.images.opening import open_images
@@ -52,7 +53,7 @@ class Explorer(pn.viewable.Viewer):
         self._query = box(*query.parts, classes=("vfs-query",))
         main = box(self._query, self._work, classes=("vfs-main",))
         self._frame = ("vfs-root", "page" if page else "inline")
-        self._root = box(header.part, main, StatusView(session).part, work.tour)
+        self._root = box(header.part, main, StatusView(session, page=page).part, work.tour)
         for part in self._root.select(Part):
             part.on_trouble = session.trouble
         self._dress()
@@ -115,6 +116,10 @@ def explore(
 
     _open_asked(session, asked, tab)
     served = pn.state.curdoc is not None and pn.state.curdoc.session_context is not None
+    if served:
+        # A lost connection is for the status line to tell of and to mend. Bokeh's own way back would show the documents
+        # of a restarted server under the words of the old page.
+        pn.state.curdoc.config.update(reconnect_session=False, notify_connection_status=False, notifications=None)
     return Explorer(session, page=served, theme="dark" if asked("theme") == "dark" else "light")
 
 
@@ -129,6 +134,8 @@ def _open_asked(session: Session, asked: Callable[[str], str], tab: str | None) 
             session.announce(" ".join(missing))
     elif asked("dataset") in session.sources and asked("dataset") != session.state.dataset:
         session.open_dataset(asked("dataset"))
+    if asked("gone") == "upload":
+        session.announce(UPLOAD_GONE)
     if not asked("view") and session.state.offer is None:
         session.open_network(asked("network"))
         session.open_layer(asked("layer"))

@@ -1,6 +1,7 @@
 """A network and a few hundred pictures -> a store in memory, to explore at once."""
 
 import logging
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,7 +36,9 @@ def live_store(network: Network, images: Any, layers: Sequence[str] | None = Non
     ImageError, NetworkError, LayerError, StoreError
         As `extract` does.
     """
-    from tqdm.auto import tqdm
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a notebook has no ipywidgets: the bar is drawn in text then
+        from tqdm.auto import tqdm
 
     pictures = images if isinstance(images, ImageDataset) else open_images(images)
     infos = list_layers(network)

@@ -71,6 +71,7 @@ NOTHING_PAINTED = Status("Nothing is painted.", "Paint with B, or set a box by n
 ALL_EXCLUDED = Status("Not searched.", "Everything painted is excluded. Include at least one cell.")
 NOTHING_YET = Status("Drawing.", "No cell is covered yet.")
 OUTSIDE_FRAME = Status("Not searched.", "The network does not see that part. Paint inside the frame.")
+UPLOAD_GONE = "The connection was lost, and with it your uploaded picture and its drawing. Upload it again."
 LOADING = Status("Loading.", "Features are read from disk. You can paint already.")
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from vfs_panel.catalog.fetching import Wanted, missing_by_hand, wanted_files
 from vfs_panel.catalog.schema import DemoPictures, FolderPictures
+from vfs_panel.catalog.wanted import Wanted, missing_by_hand, wanted_files
 from vfs_panel.words import size_words
 
 if TYPE_CHECKING:

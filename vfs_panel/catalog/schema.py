@@ -11,10 +11,12 @@ XY = tuple[float, float]
 
 
 class DemoPictures(Part):
-    """Pictures that vfs_panel renders itself from photographs that its requirements carry."""
+    """Pictures that vfs_panel renders itself: from photographs that its requirements carry, or drawn in code."""
 
     source: Literal["demo"] = Field(description="Always `demo`.")
-    name: Literal["photos", "camera-traps"] = Field(description="Which demo set: `photos` or `camera-traps`.")
+    name: Literal["photos", "camera-traps", "chest-films"] = Field(
+        description="Which demo set: `photos`, `camera-traps` or `chest-films`."
+    )
 
 
 class FolderPictures(Described):
@@ -129,7 +131,7 @@ class NetworkEntry(Part):
         description="State dict file (with its ending), published weights' name, `random`, a checkpoint to fetch "
         "(url, name, size, sha256, md5), or nothing for the best published weights.",
     )
-    access: str = Field("", description="What to do by hand to get a checkpoint that has no url.")
+    access: str = Field("", description="What to do by hand to get a checkpoint or features that have no url.")
     strict: bool = Field(True, description="Whether the weights file must fit the network exactly.")
     layers: list[Text] = Field(min_length=1, description="Layers to search, as `vfs-panel models NAME` lists them.")
     default_layer: Text | None = Field(None, description="The layer shown first; the first of `layers` by default.")
@@ -154,8 +156,9 @@ class NetworkEntry(Part):
             raise ValueError(f"layer {min(doubled)!r} stands twice in layers")
         if self.default_layer is not None and self.default_layer not in self.layers:
             raise ValueError(f"default_layer {self.default_layer!r} is none of the layers {', '.join(self.layers)}")
-        if isinstance(self.weights, SourceFile) and self.weights.url is None and not self.access:
-            raise ValueError("weights without a url are got by hand; say in `access` how")
+        for what, file in (("weights", self.weights), ("features", self.features)):
+            if isinstance(file, SourceFile) and file.url is None and not self.access:
+                raise ValueError(f"{what} without a url are got by hand; say in `access` how")
         return self
 
     @property

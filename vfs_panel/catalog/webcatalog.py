@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import tempfile
+import time
 from functools import partial
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit, urlunsplit
@@ -28,11 +29,15 @@ _ENTRIES, _BESIDE = (".yml", ".yaml"), (".png", ".csv")
 _MAX_BYTES = 1_000_000  # of one file
 _MAX_FILES = 500
 _TIMEOUT_S = 10.0
+FRESH_S = 60.0
+"""How long a process takes what it has read for the catalog on the web, before it asks again."""
+
+_asked_s: dict[Path, float] = {}
 _NAME = re.compile(r"\w[\w.-]*")
 
 
 def load_catalog(address: str) -> list[Path]:
-    """Return the entries' files of a catalog on the web, as they are now; where it is out of reach, as they were.
+    """Return the entries' files of a catalog on the web, at most a minute old; where it is out of reach, as they were.
 
     Raises
     ------
@@ -44,6 +49,9 @@ def load_catalog(address: str) -> list[Path]:
     except ValueError as error:
         raise CatalogError(f"Catalog {shown(address)}: {error}.") from None
     folder = settings().cache_dir / "catalogs" / hashlib.sha256(address.encode()).hexdigest()[:12]
+    asked_s = _asked_s.get(folder)
+    if asked_s is not None and time.monotonic() - asked_s < FRESH_S and (kept := _entries(folder)):
+        return kept  # a server opens its catalog anew for each page
     parts = urlsplit(address)
     base, _, last = parts.path.rpartition("/")
     single = last.lower().endswith(_ENTRIES)
@@ -60,6 +68,7 @@ def load_catalog(address: str) -> list[Path]:
         kept = _entries(folder)
         if not kept:
             raise CatalogError(f"Catalog {shown(address)} cannot be read: {error}.") from None
+        _asked_s[folder] = time.monotonic()
         logger.warning(
             "Catalog %s is out of reach (%s); its entries are those of the last time.", shown(address), error
         )
@@ -70,6 +79,7 @@ def load_catalog(address: str) -> list[Path]:
         raise CatalogError(
             f"Catalog {shown(address)} cannot be kept in {folder}: {error.strerror}. Set VFS_CACHE_DIR to another."
         ) from None
+    _asked_s[folder] = time.monotonic()
     return _entries(folder)
 
 

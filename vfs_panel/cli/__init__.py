@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vfs_panel import __version__
-from vfs_panel.cli import bench, catalog, extraction, models, search, serving, store
+from vfs_panel.cli import bench, catalog, export, extraction, models, search, serving, store
 from vfs_panel.cli.output import note, one_line
 from vfs_panel.errors import StoreError, VFSError
 
@@ -31,6 +31,7 @@ app.add_typer(store.app, name="store")
 app.command("search")(search.search)
 app.add_typer(catalog.app, name="catalog")
 app.command("serve")(serving.serve)
+app.command("export")(export.export)
 app.add_typer(bench.app, name="bench")
 
 

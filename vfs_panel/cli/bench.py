@@ -113,11 +113,11 @@ def retrieval(
     The bundled networks are measured beside two baselines: raw pixels, and the network without training.
     """
     from vfs_panel.analysis import retrieval as measured
-    from vfs_panel.images.demo import DEMO_NAMES
+    from vfs_panel.images.demo import PLACED_NAMES
 
     with progress("Searching") as report:
         rows = measured.bench(
-            datasets=dataset or DEMO_NAMES,
+            datasets=dataset or PLACED_NAMES,
             networks=network or measured.NETWORKS,
             layers=layer,
             queries=queries,

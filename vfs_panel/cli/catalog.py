@@ -141,7 +141,7 @@ def fetch(
     entry = _open(name, catalog)
     networks = entry.networks if network is None else [entry.network(network)]
     for step in fetching.steps(entry, networks, source):
-        with progress(step.title) as report:
+        with progress(step.title, of_bytes=True) as report:
             step.run(report)
         note(f"{step.title}: done.")
     for missing in fetching.finish(entry, networks, named=network is not None):

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+from vfs_panel.words import size_words
+
 Report = Callable[[int, int], None]
 _EVERY_S = 10.0  # how often progress is written where no terminal can redraw a line
 _WORTH_A_LINE_S = 2.0  # what is done sooner needs no line
@@ -50,7 +52,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, rig
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Report]:
+def progress(what: str, *, of_bytes: bool = False) -> Iterator[Report]:
     """Show how far something is, with rate and time left, on stderr.
 
     Nothing is shown for work that turns out to be done already. A terminal gets a bar, anything else a line every
@@ -59,6 +61,7 @@ def progress(what: str) -> Iterator[Report]:
     Parameters
     ----------
     what : what is being done, as in "Rendering photos".
+    of_bytes : whether what is counted are bytes, shown as sizes.
 
     Yields
     ------
@@ -66,11 +69,12 @@ def progress(what: str) -> Iterator[Report]:
         To be called as the work goes on.
     """
     if not sys.stderr.isatty():
-        yield _Lines(what)
+        yield _Lines(what, of_bytes=of_bytes)
         return
     from rich.console import Console
     from rich.progress import (
         BarColumn,
+        DownloadColumn,
         MofNCompleteColumn,
         Progress,
         ProgressColumn,
@@ -82,31 +86,34 @@ def progress(what: str) -> Iterator[Report]:
 
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:
-            return Text(_rate(task.speed) if task.speed else "")
+            return Text(_rate(task.speed, of_bytes=of_bytes) if task.speed else "")
 
     left = TextColumn("left")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn(), left)
+    count = DownloadColumn() if of_bytes else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), count, Rate(), TimeRemainingColumn(), left)
     with Progress(*columns, console=Console(stderr=True), speed_estimate_period=20) as bars:
         tasks: list[object] = []
 
         def report(done: int, total: int) -> None:
             if not tasks:
                 # What an earlier run has done already must not count into the rate: start the clock here.
-                tasks.append(bars.add_task(what, total=total, completed=done))
-            bars.update(tasks[0], completed=done, total=total)  # type: ignore[arg-type]
+                tasks.append(bars.add_task(what, total=total or None, completed=done))
+            bars.update(tasks[0], completed=done, total=total or None)  # type: ignore[arg-type]
 
         yield report
 
 
-def _rate(per_s: float) -> str:
+def _rate(per_s: float, *, of_bytes: bool) -> str:
+    if of_bytes:
+        return f"{size_words(per_s)}/s"
     return f"{per_s:.0f}/s" if per_s >= 10 else f"{per_s:.1f}/s"
 
 
 class _Lines:
     """Progress as plain lines, for logs."""
 
-    def __init__(self, what: str) -> None:
-        self.what = what
+    def __init__(self, what: str, *, of_bytes: bool = False) -> None:
+        self.what, self.of_bytes = what, of_bytes
         self.first: tuple[float, int] | None = None
         self.last_s = 0.0
 
@@ -122,4 +129,5 @@ class _Lines:
         self.last_s = now
         rate = (done - self.first[1]) / max(now - self.first[0], 1e-6)
         left = f", {(total - done) / rate:.0f} s left" if rate > 0 and done < total else ""
-        note(f"{self.what}: {done} of {total}, {_rate(rate)}{left}")
+        amounts = (size_words(done), size_words(total) if total else "") if self.of_bytes else (str(done), str(total))
+        note(f"{self.what}: {' of '.join(filter(None, amounts))}, {_rate(rate, of_bytes=self.of_bytes)}{left}")

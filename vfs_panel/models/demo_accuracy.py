@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from vfs_panel.images.dataset import ImageDataset
-from vfs_panel.images.demo import DEMO_NAMES, build_demo
+from vfs_panel.images.demo import PLACED_NAMES, build_demo
 from vfs_panel.models.zoo import Network, load_network
 
 LABELS = Path(__file__).parent / "weights" / "vfs_demo_labels.json"
@@ -49,7 +49,7 @@ def accuracy(network: Network, images: ImageDataset, *, labels: Sequence[str], b
 def main() -> None:
     """Command line: print a table for both networks on both sets."""
     for name in ("vfs-demo", "vfs-demo-class"):
-        for dataset in DEMO_NAMES:
+        for dataset in PLACED_NAMES:
             rows = accuracy(load_network(name), build_demo(dataset), labels=demo_labels())
             print(f"{name}, {dataset}\n{rows.to_string(index=False, float_format='%.3f')}\n", flush=True)
 

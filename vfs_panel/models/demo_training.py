@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vfs_panel.images.demo.build import DEMO_NAMES, render_demo
+from vfs_panel.images.demo.build import PLACED_NAMES, render_demo
 from vfs_panel.images.demo.picture import SEED, Picture
 from vfs_panel.models.demo_network import STRIDES_PX, DemoNet
 from vfs_panel.models.demo_pairs import PHOTO, SCENE, Batch, Pairs
@@ -29,8 +29,8 @@ STAGE_WEIGHTS = {"stage2": 0.5, "stage3": 1.0, "stage4": 1.0}
 
 
 def training_pictures() -> list[Picture]:
-    """Return the training split of both demo sets, freshly rendered: 1,272 pictures of seen domains."""
-    return [picture for name in DEMO_NAMES for picture in render_demo(name) if picture.split == "train"]
+    """Return the training split of both sets of photographs, freshly rendered: 1,272 pictures of seen domains."""
+    return [picture for name in PLACED_NAMES for picture in render_demo(name) if picture.split == "train"]
 
 
 def cells_at(features: Tensor, row: Tensor, at: Tensor, stride_px: int) -> Tensor:

@@ -27,6 +27,7 @@ _SHARP = 2  # pictures are made at twice the CSS pixels
 _SQUARE = {"line_cap": "square", "line_join": "miter"}
 _ROW_PX = 20
 UNUSUAL_PX, CHANNELS = 98, 6
+CHANNELS_PX = _ROW_PX * CHANNELS
 
 
 def score_scale(scores: ArrayLike) -> float:
@@ -94,7 +95,7 @@ def heat(columns: dict[str, Columns], size: Size, *, theme: Theme = LIGHT) -> hv
 
 def heat_data(
     frame: NDArray[np.uint8],
-    scores: NDArray[np.float32],
+    scores: NDArray[np.float32] | None,
     place: tuple[int, int],
     region: Region,
     size: Size,
@@ -106,13 +107,16 @@ def heat_data(
     Parameters
     ----------
     frame : uint8, shape (input_y, input_x, 3): the picture as the network sees it.
-    scores : shape (rows, columns), of every window by its top left cell.
+    scores : shape (rows, columns), of every window by its top left cell; None while they are worked out, which shows
+        the picture alone.
     place : (y, x), top left cell of the window that is outlined.
     region : mask and grid of the query.
     size : of the figure.
     mode : one of `MODES`.
     """
     width, height = size.picture
+    if scores is None:
+        mode, scores = "picture", np.zeros((place[0] + 1, place[1] + 1), np.float32)
     top = score_scale(scores)
     picture = _heat_picture(frame, scores, region, size.picture, top, mode)
     tile = Tiles(np.zeros(1, int), np.zeros(1, int), width, height)
@@ -433,7 +437,7 @@ def channels(columns: dict[str, Columns], *, width_px: int, theme: Theme = LIGHT
         "names": text(12, color=theme.text2),
         "shares": text(12, color=theme.text),
     }
-    return overlay(marks, columns, width_px=width_px, height_px=_ROW_PX * CHANNELS)
+    return overlay(marks, columns, width_px=width_px, height_px=CHANNELS_PX)
 
 
 def channels_data(top: Sequence[tuple[int, float]], *, width_px: int) -> dict[str, Columns]:

@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from vfs_panel.analysis.chance import Chance
 from vfs_panel.plots.likeness import heat_columns
 from vfs_panel.plots.marks import Columns, Mark, overlay, text, texts, tooltip
 from vfs_panel.plots.text import fit, plain, score_text, text_width
@@ -97,6 +98,7 @@ def matches(
     background: str | None = None,
     selected: int | None = None,
     similar: xr.DataArray | None = None,
+    chance: Chance | None = None,
 ) -> hv.Overlay:
     """Draw the matches of a search: patches by rank with the matched cells lit, all in one figure.
 
@@ -109,6 +111,7 @@ def matches(
     background : what is behind the figure; the theme's page colour by default.
     selected : rank of the match to mark, from 1.
     similar : shown as heat over the cells, (rank, y, x) from `analysis.similarity.by_match`; None for none.
+    chance : gives the p value that is told of each match on hover; None while it is not known.
 
     Returns
     -------
@@ -116,7 +119,7 @@ def matches(
     """
     return overlay(
         _marks(grid, theme, background or theme.bg),
-        matches_data(result, urls, grid, theme=theme, selected=selected, similar=similar),
+        matches_data(result, urls, grid, theme=theme, selected=selected, similar=similar, chance=chance),
         width_px=grid.width_px,
         height_px=grid.height_px,
     )
@@ -164,6 +167,7 @@ def matches_data(
     theme: Theme = LIGHT,
     selected: int | None = None,
     similar: xr.DataArray | None = None,
+    chance: Chance | None = None,
 ) -> dict[str, Columns]:
     """Return the columns of the marks of `matches`, for `Live.send`; parameters as there."""
     places = grid.tiles()
@@ -193,7 +197,10 @@ def matches_data(
         "hit": {
             **tiles.boxes(grow_px=1),
             "title": [f"Match {r}, {score_text(s)}" for r, s in zip(ranks, scores, strict=True)],
-            "what": [what(label, domain) for label, domain in zip(labels, domains, strict=True)],
+            "what": [
+                what(label, domain) + (f"; {chance.p_words(score)} by chance" if chance is not None else "")
+                for label, domain, score in zip(labels, domains, scores, strict=True)
+            ],
             "image_id": ids,
         },
     }

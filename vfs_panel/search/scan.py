@@ -70,8 +70,9 @@ def products(codes: Codes | PackedCodes, step: Step, order: Order) -> Tensor:
         return packed_products(codes, step.y, step.shifted)
     row, weights = codes.values[step.y], step.weights
     cells = row.view(-1, row.shape[2])
-    if row.device.type != "cpu" or row.dtype == torch.float16:
-        # Half precision would be given back as half precision, and few CPUs multiply it.
+    if row.device.type != "cpu" or row.dtype == torch.float16 or (row.dtype == torch.int8 and row.shape[2] == 1):
+        # Half precision would be given back as half precision, and few CPUs multiply it. Of a single channel, PyTorch's
+        # int8 product leaves memory as it found it (seen with 2.14.1); float32 holds such products exactly.
         made = weights.to(torch.float32) @ cells.to(torch.float32).T
     elif codes.scale is not None:
         made = (

@@ -9,9 +9,7 @@ import argparse
 import ctypes
 import gc
 import json
-import os
 import time
-import tracemalloc
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -106,9 +104,10 @@ class Facts(RequestHandler):
         for _ in range(3):
             gc.collect()
         ctypes.CDLL(None).malloc_trim(0)
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        traced = tracemalloc.get_traced_memory()[0] if tracemalloc.is_tracing() else 0
-        said = {"rss": pages * os.sysconf("SC_PAGE_SIZE"), "traced": traced, "sessions": len(SESSIONS)}
+        lines = Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]
+        sizes = {name: int(size) * 1024 for name, size, *_ in (line.replace(":", " ").split() for line in lines)}
+        own = sizes["Private_Clean"] + sizes["Private_Dirty"]
+        said = {"own": own, "resident": sizes["Rss"], "sessions": len(SESSIONS)}
         self.write(json.dumps(said))
 
 
@@ -136,15 +135,12 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--channels", type=int, default=512)
-    parser.add_argument("--trace", action="store_true", help="count the bytes that Python holds")
     options = parser.parse_args()
     sources = set_of(options.folder, sets.Recipe(options.images, (options.channels, 7, 7)))
     source = next(iter(sources.values()))
     network = next(iter(source.networks))
     engine = shared.engine_of(source, network, source.first_layer(network))
     port = free_port(0, "localhost")
-    if options.trace:
-        tracemalloc.start()
     server = pn.serve(
         {"/": lambda: page(sources)}, port=port, show=False, start=False, verbose=False, title="vfs_panel",
         unused_session_lifetime_milliseconds=1000, check_unused_sessions_milliseconds=500,

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -35,7 +36,7 @@ class Carry:
 
     def __init__(self, session: Session, show: Callable[..., None], *, page: bool) -> None:
         self._session, self._show, self._page = session, show, page
-        self._aside = Aside(session, shared.LOOKS)
+        self._aside, self._keeping = (Aside(session, shared.LOOKS) for _ in range(2))
         self._pieces: dict[str, list[bytes]] = {}
         self._sent = 0
         session.on_publish.append(self._published)
@@ -57,21 +58,23 @@ class Carry:
         self._show(can_export=state.result is not None)
         if not self._page or state.drawing:
             return
-        self._show(search=self.address())
+        asked, document = self._asked()
+        # Files are written beside the searches: the next stroke does not wait for a disk.
+        self._keeping.start(lambda: _address(asked, document), lambda search: self._show(search=search))
 
     def address(self) -> str:
         """Return the address's question: what is short in words, the drawing by its hash."""
+        return _address(*self._asked())
+
+    def _asked(self) -> tuple[dict[str, Any], Remembered | None]:
+        """Return what the address says in words, and what it names by a hash, if anything is painted."""
         state = self._session.state
         usual = {"k": 12, "tab": "domains", "theme": "light"}
         asked = {name: getattr(state, name) for name in _IN_ADDRESS if getattr(state, name) != usual.get(name)}
         if state.upload is not None:
             asked.pop("picture", None)
-        try:
-            if state.history.strokes and state.upload is None:
-                asked["view"] = links.keep(remember(self._session))
-        except VFSError:
-            pass  # the address then holds all but the drawing
-        return "?" + urlencode(asked, safe="/")
+            return asked, None
+        return asked, remember(self._session) if state.history.strokes else None
 
     # --- doing --------------------------------------------------------------------------------------------------
 
@@ -198,3 +201,11 @@ class Carry:
         missing = reopen(self._session, document)
         if missing:
             self._session.announce(" ".join(missing))
+
+
+def _address(asked: dict[str, Any], document: Remembered | None) -> str:
+    """Keep a document, and return the address that names it."""
+    if document is not None:
+        with suppress(VFSError):  # the address then holds all but the drawing
+            asked = {**asked, "view": links.keep(document)}
+    return "?" + urlencode(asked, safe="/")

@@ -28,12 +28,13 @@ _WIDE_PX = 860  # narrower work columns have the two halves below each other
 
 
 class Known(NamedTuple):
-    """What is shown of a match: its explanation, and the two pictures as the network sees them."""
+    """What is shown of a match: the two pictures as the network sees them, and its explanation once that is there."""
 
     rank: int
-    explanation: Explanation
+    place: tuple[int, int]
     painted: NDArray[np.uint8]
     matched: NDArray[np.uint8]
+    explanation: Explanation | None = None
 
 
 class DetailHead(Part):
@@ -63,6 +64,7 @@ class DetailView:
     def __init__(self, session: Session) -> None:
         self._session, self._aside = session, Aside(session, shared.LOOKS)
         self._known: Known | None = None
+        self._of: Any = None  # the result whose match is known
         self._place: tuple[int, int] | None = None
         self._mode = "both"
         self._size: detail.Size | None = None
@@ -99,13 +101,25 @@ class DetailView:
     # --- computing ----------------------------------------------------------------------------------------------
 
     def _open(self, *_: Any) -> None:
+        """Name the open match at once, show its picture as soon as it is read, and then all that is worked out."""
         state = self._session.state
-        self.part.visible = bool(state.opened)
+        known, was_open, self.part.visible = self._known, self.part.visible, bool(state.opened)
         if not state.opened or state.result is None or state.drawing:
             return
-        if self._known is None or self._known.rank != state.opened:
+        if known is None or known.rank != state.opened:
             self._place = None
+        self._name()
+        if not (was_open and known is not None and known.rank == state.opened and self._of is state.result):
+            self._wait("waiting" if not was_open else "stale")
         self._start()
+
+    def _wait(self, how: str) -> None:
+        """Hide what is not worked out yet ("waiting"), mark it as of another match ("stale"), or show it ("")."""
+        more = [how] if how else []
+        self._right.css_classes, self._strip.css_classes = (
+            [*(name for name in part.css_classes if name not in ("waiting", "stale")), *more]
+            for part in (self._right, self._strip)
+        )
 
     def _start(self) -> None:
         """Explain the open match, or the place chosen in its picture, in another thread."""
@@ -116,30 +130,40 @@ class DetailView:
         row = result.isel(rank=rank - 1)
         image_id = str(row["image_id"].item())
         y, x = place or (int(row["y"]), int(row["x"]))
-        engine, query, source, upload, picture = (
-            outcome.engine,
-            session.query,
-            session.source,
-            state.upload,
-            state.picture,
-        )
+        engine, query, source = outcome.engine, session.query, session.source
+        upload, picture = state.upload, state.picture
 
-        def work() -> Known | str:
+        def look() -> Known | str:
             try:
                 images, preprocessing = shared.images_of(source), engine.spec.preprocessing
                 painted = upload.rgb if upload is not None else images.rgb(picture)
-                found = explain(engine, query, image_id, y, x)
-                return Known(rank, found, preprocessing.frame(painted), preprocessing.frame(images.rgb(image_id)))
+                return Known(rank, (y, x), preprocessing.frame(painted), preprocessing.frame(images.rgb(image_id)))
             except VFSError as error:
                 return str(error)
 
-        self._aside.start(work, self._show)
+        def explained(known: Known) -> Known | str:
+            try:
+                return known._replace(explanation=explain(engine, query, image_id, y, x))
+            except VFSError as error:
+                return str(error)
+
+        def looked(known: Known | str) -> None:
+            self._show(known)
+            if not isinstance(known, str):
+                self._aside.start(lambda: explained(known), self._show)
+
+        known = self._known
+        if known is not None and known.rank == rank and self._of is result:
+            again = known._replace(place=(y, x))
+            self._aside.start(lambda: explained(again), self._show)
+        else:
+            self._aside.start(look, looked)
 
     def _show(self, known: Known | str) -> None:
         if isinstance(known, str):
             self._session.trouble(known)
             return
-        self._known = known
+        self._known, self._of = known, self._session.state.result
         self._draw()
 
     # --- drawing ------------------------------------------------------------------------------------------------
@@ -154,6 +178,8 @@ class DetailView:
         theme, region, found = theme_of(state), Region.of(result), known.explanation
         size = self._layout(known, region)
         self._draw_heat()
+        if found is None:
+            return
         assert self._session.query is not None
         y0, x0 = self._session.query.box[:2]
         shares = found.shares()
@@ -183,8 +209,9 @@ class DetailView:
         self._send("channels", (width, theme.name),
                    lambda columns: detail.channels(columns, width_px=width, theme=theme),
                    detail.channels_data(top, width_px=width))  # fmt: skip
-        self._say()
+        self._say(known, found)
         self._draw_film()
+        self._wait("")
 
     def _layout(self, known: Known, region: Region) -> detail.Size:
         """Set the widths of the two halves, and return the sizes of what is in them."""
@@ -196,8 +223,11 @@ class DetailView:
         self._left.styles, self._right.styles = {"width": f"{side + detail.SCALE_PX}px"}, {"width": f"{right}px"}
         longer = max(known.matched.shape[:2])
         height, width = (max(8, round(pixels * side / longer)) for pixels in known.matched.shape[:2])
-        self._size = detail.Size((width, height), right, (region.mask.shape[0], region.mask.shape[1]))
-        return self._size
+        size = self._size = detail.Size((width, height), right, (region.mask.shape[0], region.mask.shape[1]))
+        for name, figure_px in (("heat", height), ("why", size.panels_px + 20), ("unusual", detail.UNUSUAL_PX),
+                                ("channels", detail.CHANNELS_PX)):  # fmt: skip
+            self._panes[name].min_height = figure_px + 8  # its room is there before it is drawn
+        return size
 
     def _send(
         self,
@@ -223,7 +253,8 @@ class DetailView:
         if known is None or size is None or result is None:
             return
         found, region = known.explanation, Region.of(result)
-        columns = detail.heat_data(known.matched, found.scores, (found.y, found.x), region, size, mode=self._mode)
+        scores = found.scores if found is not None else None
+        columns = detail.heat_data(known.matched, scores, known.place, region, size, mode=self._mode)
         self._send("heat", (size, theme.name), lambda data: detail.heat(data, size, theme=theme), columns, self._tapped)
         h, w = region.mask.shape
         hatched = "" if self._mode == "picture" else (
@@ -257,20 +288,26 @@ class DetailView:
         if place is not None and result is not None and self._first + place < result.sizes["rank"]:
             self._session.open_match(self._first + place + 1)
 
-    def _say(self) -> None:
-        state, known = self._session.state, self._known
-        result = state.result
-        assert known is not None
-        assert result is not None
-        found, rank, region = known.explanation, known.rank, Region.of(result)
+    def _name(self) -> None:
+        """Say which match it is, which the result tells."""
+        state = self._session.state
+        result, rank = state.result, state.opened
+        if result is None or not 1 <= rank <= result.sizes["rank"]:
+            return
         row = result.isel(rank=rank - 1)
-        label, domain = plain(str(row["label"].item()), missing=""), plain(str(row["domain"].item()), missing="")
-        chosen = self._place is not None
+        label, domain = (plain(str(row[name].item()), missing="") for name in ("label", "domain"))
         self._head.show(
             rank=rank, last=result.sizes["rank"], score=score_text(float(row["score"])),
             words=", ".join(part for part in (label, domain) if part), mode=self._mode,
-            modes=[[name, words] for name, words in detail.MODES.items()], chosen=chosen,
+            modes=[[name, words] for name, words in detail.MODES.items()], chosen=self._place is not None,
         )  # fmt: skip
+
+    def _say(self, known: Known, found: Explanation) -> None:
+        state, rank, result = self._session.state, known.rank, self._session.state.result
+        assert result is not None
+        row, region, chosen = result.isel(rank=rank - 1), Region.of(result), self._place is not None
+        domain = plain(str(row["domain"].item()), missing="")
+        self._name()
         h, w = region.mask.shape
         facts = [
             ["Picture", found.image_id],
@@ -279,6 +316,8 @@ class DetailView:
         ]
         if state.chance is not None:
             facts.append(["Chance", state.chance.in_words(found.score)])
+            if not chosen:
+                facts.append(["All found", state.chance.found_words(result["image_score"].values)])
         if found.elsewhere is not None:
             facts.append(["Elsewhere", f"next place in this picture: {score_text(found.elsewhere[0])}"])
         known_columns = {"score", "image_id", "y", "x", "height", "width", "label", "domain", "path", "p", "q"}
@@ -294,9 +333,10 @@ class DetailView:
 
     def _tapped(self, x: float | None = None, y: float | None = None) -> None:
         result, known = self._session.state.result, self._known
-        if result is None or known is None or x is None or y is None or self._size is None:
+        found = known.explanation if known is not None else None
+        if result is None or found is None or x is None or y is None or self._size is None:
             return
-        place = detail.place_at(x, y, known.explanation.scores, Region.of(result), self._size.picture)
+        place = detail.place_at(x, y, found.scores, Region.of(result), self._size.picture)
         if place is not None:
             self._place = place
             self._start()

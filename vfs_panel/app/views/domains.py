@@ -4,8 +4,10 @@ import html
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import panel as pn
 import xarray as xr
+from numpy.typing import NDArray
 
 from vfs_panel.analysis.grouping import absent, regrouped
 from vfs_panel.app import shared
@@ -121,12 +123,10 @@ def _missing(result: xr.Dataset) -> str:
     return f" No match in {', '.join(said)}{more}."
 
 
-def _best_rows(scores: Any, groups: Any) -> list[int]:
+def _best_rows(scores: NDArray[np.floating], groups: NDArray[np.object_]) -> list[int]:
     """Return the row of the best score of each group that has one."""
-    values = np.where(np.isfinite(scores), scores, -np.inf)
-    best: dict[str, int] = {}
-    for row in np.argsort(-values, kind="stable").tolist():
-        if values[row] == -np.inf:
-            break
-        best.setdefault(str(groups[row]), row)
-    return list(best.values())
+    order = np.argsort(-scores, kind="stable")  # NaN, not searched, comes last
+    order = order[: int(np.isfinite(scores).sum())]
+    _, first = np.unique(pd.factorize(groups[order])[0], return_index=True)
+    best: list[int] = order[first].tolist()
+    return best

@@ -106,7 +106,7 @@ class KeyView:
         session, state = self._session, self._session.state
         name = msg["do"]
         if name == "canvas_width" and isinstance(msg.get("value"), int):
-            without_delay(pn.state.curdoc)  # said as soon as the page is there, and again after a reconnection
+            without_delay(pn.state.curdoc)  # said as soon as the page is there
             session.set_canvas(msg["value"])
         elif name == "stroke":
             self._stroke(msg)

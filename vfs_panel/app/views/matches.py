@@ -62,6 +62,7 @@ class MatchesView:
         state.param.watch(self._redraw, ["theme", "enlarged", "tab", "work_px", "opened", "sort"])
         state.param.watch(self._show_selected, ["selected", "result", "opened", "enlarged"])
         state.param.watch(self._show_similar, ["similar"])
+        state.param.watch(self._show_chance, ["chance"])
         state.param.watch(self._fade, ["problem", "stale"])
         session.on_publish.append(self._publish)
         self._show_head()
@@ -207,12 +208,21 @@ class MatchesView:
 
     def _shown_as(self) -> dict[str, Any]:
         state = self._session.state
-        return {"theme": theme_of(state), "selected": state.selected or None, "similar": state.similar}
+        return {
+            "theme": theme_of(state), "selected": state.selected or None, "similar": state.similar,
+            "chance": state.chance,
+        }  # fmt: skip
 
     def _show_similar(self, *_: Any) -> None:
         """Light the cells that are like the one that is pointed at, and nothing else."""
         if self._live is not None and self._grid is not None and self._is_shown:
             self._live.send({"heat": similar_data(self._sorted(), self._grid, self._session.state.similar)})
+
+    def _show_chance(self, *_: Any) -> None:
+        """Tell of each match how unusual it is, once that is worked out; a new result brings what is known with it."""
+        if self._session.state.chance is not None and self._live is not None and self._is_shown:
+            self._send()
+        self._show_selected()
 
     def _publish(self, outcome: Outcome) -> None:
         if outcome.result is not None:
@@ -240,7 +250,9 @@ class MatchesView:
             self._selected.show(list=[f"{score}, {name}" for score, name in zip(scores, names, strict=True)])
         words = ""
         if rank:
-            words = f"{score_text(float(result['score'].values[rank - 1]))} · {result['image_id'].values[rank - 1]}"
+            score, chance = float(result["score"].values[rank - 1]), state.chance
+            told = [score_text(score), *([chance.p_words(score)] if chance is not None else [])]
+            words = " · ".join([*told, str(result["image_id"].values[rank - 1])])
         self._selected.show(rank=0 if state.opened or state.enlarged else rank, words=words)
         if events and all(event.name == "selected" for event in events) and self._live is not None and self._grid:
             data = matches_data(self._sorted(), self._urls(), self._grid, theme=theme_of(state), selected=rank or None)

@@ -55,20 +55,29 @@ class ProblemView:
 
 
 class StatusView:
-    """The status line."""
+    """The status line; on a page it also watches the connection, and opens the page again when it was lost.
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    Parameters
+    ----------
+    session : what it tells of.
+    page : whether the explorer fills a page that a server keeps.
+    """
+
+    def __init__(self, session: Session, *, page: bool = False) -> None:
+        self._session, self._page = session, page
         self.part = StatusLine(on_do=self._do, margin=0)
-        session.state.param.watch(self._show, ["status"])
+        session.state.param.watch(self._show, ["status", "upload"])
         session.state.param.watch(self._show_build, ["builds", "offer"])
         session.on_resize.append(self._show_build)
         self._show()
         self._show_build()
 
     def _show(self, *_: Any) -> None:
-        status: Status = self._session.state.status
-        self.part.show(lead=status.lead, text=status.text, action=status.action)
+        state = self._session.state
+        status: Status = state.status
+        self.part.show(
+            lead=status.lead, text=status.text, action=status.action, page=self._page, uploaded=state.upload is not None
+        )
 
     def _do(self, msg: dict[str, Any]) -> None:
         session, name = self._session, str(msg.get("name", ""))

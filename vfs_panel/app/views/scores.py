@@ -99,6 +99,9 @@ class ScoresView(TabView):
         self._draw_bars(result, theme)
         self._draw_range(result, theme)
         self._show_tools(result)
+        chance = self.state.chance
+        if not self.state.drawing:
+            self._words.show(before=chance.found_words(result["image_score"].values) if chance is not None else "")
         self._say_own()
 
     def _draw_bars(self, result: xr.Dataset, theme: Theme) -> None:

@@ -106,6 +106,8 @@ function frameOf(el) {
   while (node && !node.classList?.contains("vfs-root")) node = node.parentElement || node.getRootNode().host
   return node || null
 }
+// Whether the server is gone and the page takes nothing until it is back.
+function isLost(el) { return !!frameOf(el)?.hasAttribute("data-lost") }
 // A file in pieces, as a message has a limit; what is too large is refused before it travels.
 const PIECE = 400000
 async function sendFile(model, blob, more) {

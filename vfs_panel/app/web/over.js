@@ -170,7 +170,7 @@ export function render({model, el}) {
       (at.tagName === "INPUT" && !["range", "checkbox", "radio", "button"].includes(at.type)))
   }
   const key = event => {
-    if (!host.isConnected || inField(event) || event.altKey) return
+    if (!host.isConnected || inField(event) || event.altKey || isLost(el)) return
     if (!model.view.page && !event.composedPath().includes(frameOf(el))) return
     const ctrl = event.ctrlKey || event.metaKey, name = event.key.length === 1 ? event.key.toLowerCase() : event.key
     const at = event.composedPath()[0], pressed = at.matches?.("button, a, input, summary, [role=option]")

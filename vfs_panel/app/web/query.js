@@ -10,7 +10,7 @@ export function render({model, el}) {
     iconButton("upload", "Upload a picture of your own, or paste one (Ctrl-V)", choose, "Upload"), file)
   const paste = event => {
     const blob = [...(event.clipboardData?.files || [])].find(f => f.type.startsWith("image/"))
-    if (blob && el.isConnected) send(blob)
+    if (blob && el.isConnected && !isLost(el)) send(blob)
   }
   document.addEventListener("paste", paste)
   model.on("remove", () => document.removeEventListener("paste", paste))
@@ -18,7 +18,7 @@ export function render({model, el}) {
   const column = () => frameOf(el)?.shadowRoot?.querySelector(".vfs-main")?.shadowRoot?.querySelector(".vfs-query")
   const drop = h("div", {class: "droptarget", hidden: true}, "Drop the picture to paint on it")
   let depth = 0
-  const carries = event => [...(event.dataTransfer?.types || [])].includes("Files") && event.composedPath().includes(column())
+  const carries = event => [...(event.dataTransfer?.types || [])].includes("Files") && !isLost(el) && event.composedPath().includes(column())
   const dragged = {
     dragenter: event => { if (carries(event)) { event.preventDefault(); depth++; drop.hidden = false } },
     dragover: event => { if (carries(event)) { event.preventDefault(); event.dataTransfer.dropEffect = "copy" } },

@@ -17,23 +17,23 @@ from PIL import Image
 from vfs_panel.errors import CatalogError, StoreError
 from vfs_panel.images.dataset import ImageDataset
 from vfs_panel.images.demo.places import Places
+from vfs_panel.images.metadata import findings_from
 from vfs_panel.images.reading import read_rgb
 from vfs_panel.settings import settings
 
 if TYPE_CHECKING:
     from vfs_panel.images.demo.picture import Picture
 
-DEMO_NAMES = ("photos", "camera-traps")
-RECIPE = (
-    "picture",
-    "sources",
-    "photos",
-    "cut_outs",
-    "scenes",
-    "camera_traps",
-    "places",
-    "build",
-)  # that make the files
+PLACED_NAMES = ("photos", "camera-traps")
+"""Sets made of photographs, each pixel's place in them known; the bundled networks were trained on these."""
+
+DEMO_NAMES = (*PLACED_NAMES, "chest-films")
+_PHOTOGRAPHS = ("picture", "sources", "photos", "cut_outs", "scenes", "camera_traps", "places", "build")
+RECIPES = {  # modules that make the files
+    "photos": _PHOTOGRAPHS,
+    "camera-traps": _PHOTOGRAPHS,
+    "chest-films": ("picture", "thorax", "chest_films", "build"),
+}
 BOX = ("x0", "y0", "x1", "y1")
 WORKERS = 2
 
@@ -41,10 +41,10 @@ Progress = Callable[[int, int], None]
 
 
 @cache
-def recipe_version() -> str:
-    """Return 8 hexadecimal digits that change with the code that draws the pictures and writes their files."""
+def recipe_version(name: str) -> str:
+    """Return 8 hexadecimal digits that change with the code that draws a set's pictures and writes their files."""
     folder = Path(__file__).parent
-    text = "".join((folder / f"{name}.py").read_text("utf-8") for name in RECIPE)
+    text = "".join((folder / f"{module}.py").read_text("utf-8") for module in RECIPES[name])
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
@@ -57,8 +57,8 @@ def demo_folder(name: str) -> Path:
         If there is no demo set of that name.
     """
     if name not in DEMO_NAMES:
-        raise CatalogError(f"There is no demo set {name!r}; there are {' and '.join(DEMO_NAMES)}.")
-    return settings().cache_dir / "demo" / f"{name}-{recipe_version()}"
+        raise CatalogError(f"There is no demo set {name!r}; there are {', '.join(DEMO_NAMES)}.")
+    return settings().cache_dir / "demo" / f"{name}-{recipe_version(name)}"
 
 
 def build_demo(name: str, progress: Progress | None = None) -> ImageDataset:
@@ -66,7 +66,7 @@ def build_demo(name: str, progress: Progress | None = None) -> ImageDataset:
 
     Parameters
     ----------
-    name : {"photos", "camera-traps"}
+    name : {"photos", "camera-traps", "chest-films"}
     progress : callable, optional
         Called with pictures done and pictures in all while rendering.
 
@@ -74,7 +74,8 @@ def build_demo(name: str, progress: Progress | None = None) -> ImageDataset:
     -------
     ImageDataset
         224×224 pictures, ordered by id ("photo/cat/07"), with domain, label, split and path; camera traps also with
-        night ("yes" by infrared flash, else "no") and the subject's box x0, y0, x1, y1 in pixels ("" without one).
+        night ("yes" by infrared flash, else "no") and the subject's box x0, y0, x1, y1 in pixels ("" without one);
+        chest films with view, age, sex, heart (its width over the chest's) and findings.
 
     Raises
     ------
@@ -95,11 +96,23 @@ def build_demo(name: str, progress: Progress | None = None) -> ImageDataset:
     table = pd.read_csv(folder / "index.csv", index_col="image", dtype=str, keep_default_na=False)
     paths = {str(image_id): folder / path for image_id, path in table["path"].items()}
     table["path"] = [str(path) for path in paths.values()]
-    return ImageDataset(table, lambda image_id: read_rgb(paths[image_id]), name=name)
+    findings = None
+    if "findings" in table:
+        findings, _ = findings_from(table, "findings", name)
+        table = table.drop(columns="findings")
+    return ImageDataset(table, lambda image_id: read_rgb(paths[image_id]), name=name, findings=findings)
 
 
 def open_places(name: str) -> Places:
-    """Return the known answers of a demo set, in the order of its pictures; renders it if needed."""
+    """Return the known answers of a demo set, in the order of its pictures; renders it if needed.
+
+    Raises
+    ------
+    CatalogError
+        If there is no such set, or its pictures show no known places.
+    """
+    if name not in PLACED_NAMES:
+        raise CatalogError(f"Pictures of {name!r} show no known places; those of {' and '.join(PLACED_NAMES)} do.")
     build_demo(name)
     return Places.load(demo_folder(name) / "places.npz")
 
@@ -120,8 +133,10 @@ def places_of(pictures: Iterable["Picture"]) -> Places:
 
 def _recipe(name: str) -> tuple[Callable[[Any], "Picture"], list[Any]]:
     """Return what renders a plan, and the plans sorted by id; what threads share is loaded before they start."""
-    from vfs_panel.images.demo import camera_traps, cut_outs, photos, sources
+    from vfs_panel.images.demo import camera_traps, chest_films, cut_outs, photos, sources
 
+    if name == "chest-films":
+        return chest_films.render, sorted(chest_films.plans(), key=lambda plan: plan.image_id)
     sources.load_sources()
     if name == "photos":
         return photos.render, sorted(photos.plans(), key=lambda plan: plan.image_id)
@@ -161,12 +176,13 @@ def _write(folder: Path, name: str, progress: Progress | None) -> None:
             pictures.append(picture)
             if progress:
                 progress(len(pictures), len(plans))
-    places_of(pictures).save(folder / "places.npz")
+    if name in PLACED_NAMES:
+        places_of(pictures).save(folder / "places.npz")
     index_of(pictures, boxes=name == "camera-traps").to_csv(folder / "index.csv")
 
 
 def index_of(pictures: Iterable["Picture"], *, boxes: bool) -> pd.DataFrame:
-    """Return a table of pictures by image id: label, domain, split, path, and with `boxes` also night and box."""
+    """Return a table of pictures by image id: label, domain, split, path, facts; with `boxes` also night and box."""
     rows = []
     for picture in pictures:
         row: dict[str, Any] = {
@@ -175,6 +191,7 @@ def index_of(pictures: Iterable["Picture"], *, boxes: bool) -> pd.DataFrame:
             "domain": picture.domain,
             "split": picture.split,
             "path": f"{picture.image_id}.png",
+            **picture.facts,
         }
         if boxes:
             row["night"] = "yes" if picture.night else "no"

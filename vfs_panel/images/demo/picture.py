@@ -1,6 +1,7 @@
 """One rendered demo picture, and the affine maps that say where its pixels come from. NumPy only."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,8 @@ class Picture:
         The pasted subject's rectangle x0, y0, x1, y1 in picture pixels.
     night : bool
         Whether the camera used its infrared flash.
+    facts : mapping of str to str
+        Further columns of the index.
     """
 
     image_id: str
@@ -62,6 +65,7 @@ class Picture:
     layers: tuple[Layer, ...]
     box: tuple[int, int, int, int] | None = None
     night: bool = False
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 def image_id(domain: str, label: str, number: int) -> str:
