@@ -4,7 +4,6 @@ import errno
 import os
 import socket
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on; 0 takes any free one.")]
 Address = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in, without a password.")]
-_WEB_S = 60.0
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
@@ -70,36 +68,19 @@ def serve(
 
     Entries that are added or changed meanwhile are there when a page is reloaded.
     """
+    from vfs_panel.catalog import open_catalog
+
     if scheduler is not None:
         from vfs_panel.settings import settings
 
         os.environ["VFS_SCHEDULER"] = scheduler
         settings.cache_clear()
     port = free_port(port, address)
-    find = _finder(catalog)
-    opened = find()  # here, so that a folder that does not exist is said at once
+    opened = open_catalog(catalog)  # here, so that a folder that does not exist is said at once
     if not any(entry.is_built(network.name) for entry in opened.values() for network in entry.networks):
         names = ", ".join(opened) or "no entry that can be read"
         note(f"Nothing of the catalog is built yet; it has {names}. Its pages say what to do.")
-    run_server(find, port=port, address=address, show=show)
-
-
-def _finder(catalog: str | None) -> "Callable[[], Catalog]":
-    """Return what opens the catalog as it is now; one on the web at most once a minute, as a page waits for it."""
-    from vfs_panel.catalog import open_catalog
-    from vfs_panel.catalog.catalog import default_places
-    from vfs_panel.features.files import is_url
-
-    on_the_web = any(is_url(str(place)) for place in ([catalog] if catalog is not None else default_places()))
-    last: list[tuple[float, Catalog]] = []
-
-    def find() -> "Catalog":
-        now = time.monotonic()
-        if not (last and on_the_web and now - last[0][0] < _WEB_S):
-            last[:] = [(now, open_catalog(catalog))]
-        return last[0][1]
-
-    return find
+    run_server(lambda: open_catalog(catalog), port=port, address=address, show=show)
 
 
 def prepare(entry: "CatalogEntry", network: str | None = None, *, again: bool = False) -> list[str]:
