@@ -13,6 +13,7 @@ import pytest
 from tests.features.small import PREPROCESSING, Net, files_of, make_pictures, run
 from vfs_panel.errors import ImageError, StoreError
 from vfs_panel.features import extract, open_store, verify
+from vfs_panel.features.sharing import on_cluster
 
 distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.usefixtures("small_blocks")
@@ -75,6 +76,14 @@ def test_what_a_worker_meets_is_said(cluster: Any, tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"00\.png"):
         share(images, on_error="stop")
     assert share(images).index["broken"].sum() == 1  # the same store goes on
+
+
+def test_what_nobody_foresaw_on_a_worker_is_no_lost_worker(cluster: Any, tmp_path: Path) -> None:
+    def job() -> None:
+        raise RuntimeError("a driver is gone\nwith details")
+
+    with pytest.raises(StoreError, match=r"stopped: RuntimeError: a driver is gone\. What is written is kept"):
+        on_cluster(cluster.scheduler_address, job, tmp_path / "s.zarr")
 
 
 def test_nobody_at_the_address(tmp_path: Path) -> None:
