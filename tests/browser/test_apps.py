@@ -27,7 +27,8 @@ def apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[i
     marks = draw_set(folder / "marks", 3, 1)
     mark = marks["bright/cross/00.png"]
     (folder / "catalog").mkdir()
-    entry = ENTRY.format(title="Marks", folder=folder / "marks", box=", ".join(map(str, mark)))
+    box = ", ".join(map(str, mark))
+    entry = ENTRY.format(title="Marks", folder=folder / "marks", box=box, image="bright/cross/00.png")
     (folder / "catalog" / "marks.yml").write_text(entry)
     environment = os.environ | {"VFS_CACHE_DIR": str(folder / "cache"), "VFS_CATALOG": str(folder / "catalog")}
     build = [sys.executable, "-m", "vfs_panel.cli", "catalog", "build", "marks"]
