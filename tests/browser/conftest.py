@@ -75,7 +75,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield Served(url, json.loads((folder / "marks.json").read_text()), folder / "catalog")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright keeps an event loop running, in which other tests could not start theirs
 def browser() -> Iterator[Any]:
     """A headless Chromium. Where there is none, tests are skipped; with CI=true they fail."""
     path = find()
