@@ -64,6 +64,13 @@ def test_tooltips_show_columns_as_text(draw: Callable[[Any], Any]) -> None:
     assert not hover.show_arrow
 
 
+def test_a_mark_that_is_empty_at_first_has_its_colours_as_a_list(draw: Callable[[Any], Any]) -> None:
+    columns = {"col": ZERO, "row": ZERO, "fill_color": [], "title": []}
+    element = overlay({"dot": Mark("dots", tooltip="@title")}, {"dot": columns}, width_px=50, height_px=40)
+    figure = draw(element)
+    assert isinstance(source_of(figure, element, "dot").data["fill_color"], list)  # a page refuses colours as numbers
+
+
 def test_themes_are_values() -> None:
     assert isinstance(LIGHT, Theme)
     with pytest.raises(AttributeError):

@@ -171,4 +171,7 @@ def _bind(plot: Any, _element: Any, *, mark: Mark, columns: Columns) -> None:
         plot.handles["hover"].show_arrow = False
     if mark.radius_px:
         glyph.border_radius = mark.radius_px
-    plot.handles["cds"].data = dict(columns)
+    source = plot.handles["cds"]
+    if not len(next(iter(columns.values()))):
+        source.data = {}  # to Bokeh an empty list equals the empty array that HoloViews put there, and changes nothing
+    source.data = dict(columns)
