@@ -23,7 +23,7 @@ explorer""",
     """result = explorer.state.result
 "nothing" if result is None else str(result["image_id"].values[0]) + f" {result['score'].values[0]:.3f}" """,
     """from panel.io.state import state
-f"{sum('vfs-root' in (view[0].css_classes or ()) for view in state._views.values())} shown" """,
+f"{sum('vfs-root' in (getattr(view[0], 'css_classes', None) or ()) for view in state._views.values())} shown" """,
 )
 
 

@@ -162,6 +162,7 @@ def test_labels_full_of_html_are_text(browser: Any, served: Any) -> None:
         page.get_by_role("tab", name=tab).click()
         page.wait_for_timeout(500)
     page.get_by_role("button", name="About this dataset").click()
+    page.locator("dialog.aboutsheet[open]").wait_for()
     page.keyboard.press("Escape")
     explorer.leave()
     page.keyboard.press("ArrowRight")
