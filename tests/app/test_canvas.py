@@ -1,5 +1,8 @@
 """The canvas hears of strokes in whatever order the messages come: no stroke is lost, and none begins again."""
 
+import gc
+import weakref
+
 import holoviews as hv
 import pytest
 from bokeh.models import ColumnDataSource
@@ -83,3 +86,16 @@ def test_a_tap_is_a_stroke_of_one_point_and_nothing_is_none(drawn: Drawn) -> Non
     assert drawn.done == [[(1.0, 2.0), (3.0, 4.0)]]
     drawn.pen.data = {"ended": [99], "xs": [[]], "ys": [[]], "heard": [[]]}
     assert len(drawn.done) == 1
+
+
+def test_nothing_holds_a_canvas_that_was_drawn() -> None:
+    """HoloViews keeps the options of elements in one place for all: what they held would stay with every page."""
+    hv.extension("bokeh")
+    canvas = Canvas(lambda _: None, lambda _: None)
+    plot = hv.renderer("bokeh").get_plot(canvas.figure(200, NOTHING))
+    plot.cleanup()  # as Panel does when a page is gone
+    left = weakref.ref(canvas)
+    del canvas, plot
+    for _ in range(3):
+        gc.collect()
+    assert left() is None

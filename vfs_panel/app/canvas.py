@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from weakref import ref
 
 import holoviews as hv
 import numpy as np
@@ -110,7 +111,12 @@ class Canvas:
         self._handles, self._answers = [], []
         live = Live(overlay(_marks(size_px), columns, width_px=size_px, height_px=size_px), hold=pn.io.hold)
         path = hv.Path([], ["canvas_x", "canvas_y"]).opts(
-            color=_INK, alpha=INK_ALPHA, line_width=32, apply_ranges=False, hooks=[self._hook], default_tools=[]
+            color=_INK,
+            alpha=INK_ALPHA,
+            line_width=32,
+            apply_ranges=False,
+            hooks=[partial(_wire, ref(self))],
+            default_tools=[],
         )
         self._stream = streams.FreehandDraw(source=path, num_objects=1)
         self._stream.add_subscriber(self._drawn)
@@ -154,8 +160,8 @@ class Canvas:
             line_alpha=INK_ALPHA if mode != "erase" else 0.35,
         )
 
-    def _hook(self, plot: Any, _element: Any) -> None:
-        """Wire a drawn figure; HoloViews calls this whenever it draws, and wiring twice would tell twice."""
+    def wire(self, plot: Any) -> None:
+        """Wire a drawn figure, once: wiring twice would tell twice."""
         glyph = plot.handles["glyph"]
         if getattr(plot, "_vfs_wired", False):
             return
@@ -191,6 +197,17 @@ class Canvas:
             if len(new["heard"][0]) == 3:  # as the freehand-draw stream knows it: its first point, and how many
                 self._ended.append(tuple(new["heard"][0]))
             _after_message(partial(self._on_commit, points))
+
+
+def _wire(owner: "ref[Canvas]", plot: Any, _element: Any) -> None:
+    """Wire a figure whenever HoloViews draws it.
+
+    HoloViews keeps options, and so hooks, as long as their elements live: a hook that held the canvas, and so its
+    elements, would hold the whole session for ever.
+    """
+    canvas = owner()
+    if canvas is not None:
+        canvas.wire(plot)
 
 
 def _after_message(act: Callable[[], None]) -> None:
