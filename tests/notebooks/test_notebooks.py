@@ -1,5 +1,6 @@
 """Every notebook runs from top to bottom, and is kept without outputs."""
 
+import asyncio
 import json
 import os
 from collections.abc import Iterator
@@ -34,7 +35,10 @@ def runs(
     def run(path: Path) -> None:
         notebook = nbformat.read(path, as_version=4)
         resources = {"metadata": {"path": str(path.parent)}}
-        NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute(env=env)
+        client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources)
+        # Its own `execute` would leave this thread an event loop that nobody closes: a warning, in whichever test it is
+        # that collects it.
+        asyncio.run(client.async_execute(env=env))
 
     # Names of parameters alone: a run of one test, or with -k, starts only what it needs.
     chosen = [item.callspec.params["notebook"] for item in request.session.items if hasattr(item, "callspec")
