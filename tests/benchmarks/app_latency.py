@@ -6,7 +6,8 @@ everything on it: server, browser and the clients that stand for other people sh
 
 pen
     A pen is moved by pointer events dispatched in the page, for 3 s at up to 60 moves a second. "Painted" is the end of
-    the browser's frame after Bokeh has drawn the matches with all their pictures decoded. Each move is timed until a
+    the browser's frame in which Bokeh has drawn the matches with all their pictures decoded; the compositor, a process
+    of its own, puts it on the screen next. Each move is timed until a
     result that has this move in it is painted; "from rest" times single moves of a pen that had rested. Refreshes are
     such frames in which the matches changed. Pen-up is timed until the exact result is painted.
 open

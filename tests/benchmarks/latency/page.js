@@ -1,5 +1,5 @@
-// Measures in the page. A change counts as painted when Bokeh has drawn the matches' figure with all its pictures
-// decoded, and the browser has finished the frame after it.
+// Measures in the page. A change counts as painted at the end of the browser's frame in which Bokeh has drawn the
+// matches' figure with all its pictures decoded: its layout and paint are done then, and it is with the compositor.
 window.vfsLatency = (() => {
   const views = function* (view) {
     yield view
@@ -21,11 +21,18 @@ window.vfsLatency = (() => {
   }
   const glyphs = view => view.model.renderers.map(r => [...views(view)].find(v => v.model === r)?.glyph).filter(g => g)
   const whole = view => glyphs(view).every(g => !(g.loaders ?? []).some(l => l))
-  const after = done => requestAnimationFrame(() => {
-    const channel = new MessageChannel()
-    channel.port1.onmessage = () => done(performance.now())
-    channel.port2.postMessage(0)
-  })
+  // What is posted during a frame comes after it; what is drawn between frames is shown with the next one.
+  const raf = window.requestAnimationFrame.bind(window)
+  let within = false
+  window.requestAnimationFrame = callback => raf(at => { within = true; try { callback(at) } finally { within = false } })
+  const after = done => {
+    const post = () => {
+      const channel = new MessageChannel()
+      channel.port1.onmessage = () => done(performance.now())
+      channel.port2.postMessage(0)
+    }
+    if (within) post(); else raf(post)
+  }
   const state = {moves: [], painted: [], frames: [], up: 0}
   let hooked = null, dirty = false, waiting = [], frame = 0
   function flush() {
@@ -48,15 +55,15 @@ window.vfsLatency = (() => {
   }
   function watch() {
     const probe = model("vfs-probe")
-    // The matches come in the same message, perhaps after it.
-    probe.properties.data.change.connect(() => setTimeout(() => {
+    // The matches come in the same message, perhaps after it. All of a message is applied before a microtask runs.
+    probe.properties.data.change.connect(() => queueMicrotask(() => {
       const before = hooked
       hook()  // the figure is drawn with the first result
       const {x, exact, of, down} = probe.data
       waiting.push({x: x[0], exact: exact[0], of: of[0], down: down[0], said: performance.now()})
       if (!dirty && before === hooked) flush()  // the matches are the same as before
       else if (before !== hooked) setTimeout(() => { dirty = false; flush() }, 0)
-    }, 0))
+    }))
     Element.prototype.setPointerCapture = () => {}  // there is no such pointer
   }
   function under(x, y) {
