@@ -16,6 +16,7 @@ from vfs_panel.search.stroke import Mode, Point, Stroke
 OUTLINE_WEIGHT = 1 / 3  # cells at least this much covered count as "outlined" wherever a mask is shown
 _LEAST_PRESSURE = 0.15  # a brush never gets thinner than this share of its width
 _KEPT = 32  # covers of strokes: 6 MB for inputs of 224 pixels a side
+_AT_ONCE_PX = 50_000  # of covers of segments that are worked out together
 _SUPERSAMPLING = 4  # polygons are drawn at this many times the size and averaged
 
 Cover = tuple[tuple[slice, slice], NDArray[np.floating]]
@@ -99,25 +100,38 @@ def _sweep(
     points: NDArray[np.float64], radii: NDArray[np.float64], pressures: tuple[float, ...], input_px: tuple[int, int]
 ) -> Iterator[Cover]:
     """Cover what a disc (an ellipse where the axes scale apart) touches along a polyline, segment by segment."""
-    height, width = input_px
     strength = np.clip(pressures, _LEAST_PRESSURE, 1) if pressures else np.ones(len(points))
-    ends = range(len(points) - 1) if len(points) > 1 else [0]
-    for i in ends:
-        (ax, ay), (bx, by) = points[i], points[min(i + 1, len(points) - 1)]
-        own = radii * (strength[i] + strength[min(i + 1, len(points) - 1)]) / 2
-        edge = max(float(own.mean()), 0.5)
-        x0, x1 = int(max(0, min(ax, bx) - own[0] - 1)), int(min(width, np.ceil(max(ax, bx) + own[0] + 1)))
-        y0, y1 = int(max(0, min(ay, by) - own[1] - 1)), int(min(height, np.ceil(max(ay, by) + own[1] + 1)))
-        if x0 >= x1 or y0 >= y1:
-            continue
-        # In units of the radii the brush is a unit disc, and its distance to the segment is the usual one.
-        x = (np.arange(x0, x1) + 0.5 - ax)[None] / own[0]
-        y = (np.arange(y0, y1) + 0.5 - ay)[:, None] / own[1]
-        dx, dy = (bx - ax) / own[0], (by - ay) / own[1]
-        length2 = dx * dx + dy * dy
-        along = np.clip((x * dx + y * dy) / length2, 0, 1) if length2 > 0 else 0.0
-        distance = np.hypot(x - along * dx, y - along * dy)
-        yield (slice(y0, y1), slice(x0, x1)), np.clip((1 - distance) * edge + 0.5, 0, 1)
+    last = max(len(points) - 1, 1)  # a dot is a segment from its point to itself
+    start, end = points[:last], points[-last:]
+    own = radii * ((strength[:last] + strength[-last:]) / 2)[:, None]
+    edge = np.maximum(own.mean(1), 0.5)
+    low = np.maximum(0, np.minimum(start, end) - own - 1).astype(int)
+    high = np.minimum(input_px[::-1], np.ceil(np.maximum(start, end) + own + 1)).astype(int)
+    size = np.maximum(high - low, 0)
+    # In units of the radii the brush is a unit disc, and its distance to the segment is the usual one.
+    step = (end - start) / own
+    length2 = (step * step).sum(1)
+    inverse = np.divide(1, length2, out=np.zeros_like(length2), where=length2 > 0)
+    for some in _together(size):
+        width, height = size[some].max(0)
+        x = ((low[some, :1] + np.arange(width) + 0.5 - start[some, :1]) / own[some, :1])[:, None]
+        y = ((low[some, 1:] + np.arange(height) + 0.5 - start[some, 1:]) / own[some, 1:])[:, :, None]
+        dx, dy = step[some, 0, None, None], step[some, 1, None, None]
+        along = np.clip((x * dx + y * dy) * inverse[some, None, None], 0, 1)
+        x, y = x - along * dx, y - along * dy
+        cover = np.clip((1 - np.sqrt(x * x + y * y)) * edge[some, None, None] + 0.5, 0, 1)
+        for part, (x0, y0), (w, h) in zip(cover, low[some].tolist(), size[some].tolist(), strict=True):
+            yield (slice(y0, y0 + h), slice(x0, x0 + w)), part[:h, :w]
+
+
+def _together(size: NDArray[np.int_]) -> Iterator[NDArray[np.intp]]:
+    """Yield the numbers of boxes, (width, height) each, that are covered together: such as make no large array."""
+    at = np.flatnonzero(size.min(1) > 0)
+    while len(at):
+        most = np.maximum.accumulate(size[at], axis=0).prod(1) * np.arange(1, len(at) + 1)
+        n = max(1, int(np.searchsorted(most, _AT_ONCE_PX, side="right")))
+        yield at[:n]
+        at = at[n:]
 
 
 def _fill(points: NDArray[np.float64], input_px: tuple[int, int]) -> Iterator[Cover]:

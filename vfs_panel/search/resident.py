@@ -113,9 +113,9 @@ class ResidentTier:
         generator = torch.Generator().manual_seed(0)
         kernel = make_kernel(torch.rand(channels, h, w, generator=generator), torch.ones(h, w))
         columns = make_columns([kernel], self.scan_type, self.device)
-        steps = scan.make_steps(columns, self.grid, len(sample))
+        plan = scan.make_plan(columns, self.grid, len(sample))
         plain = scan.scan_slab(
-            sample, columns, steps, [0.0], count=1, compatible=False, order="columns first"
+            sample, columns, plan, [0.0], count=1, compatible=False, order="columns first"
         )  # fmt: skip
         try:
             best = self._best_fused(sample, columns, [0.0], compatible=False)
@@ -166,7 +166,7 @@ class ResidentTier:
     ) -> Iterator[tuple[float, NDArray[np.intp], Best]]:
         """Yield the share that is done, pictures, and their best windows."""
         order = self.order(len(columns))
-        steps = scan.make_steps(columns, self.grid, self._step)
+        plan = scan.make_plan(columns, self.grid, self._step)
         parts = [part for part in cut(self.rows.stop - self.rows.start, self._step) if wanted[part].any()]
 
         def task(part: slice) -> tuple[NDArray[np.intp], Best]:
@@ -178,7 +178,7 @@ class ResidentTier:
                 at = np.arange(len(slab))
             if self._fused and count == 1 and isinstance(slab, Codes):
                 return at + part.start, self._best_fused(slab.contiguous(), columns, floors, compatible=compatible)
-            best = scan.scan_slab(slab, columns, steps, floors, count=count, compatible=compatible, order=order)
+            best = scan.scan_slab(slab, columns, plan, floors, count=count, compatible=compatible, order=order)
             return at + part.start, best
 
         results = map(task, parts) if self.device.type == "cuda" else spread(task, parts)

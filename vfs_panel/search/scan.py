@@ -4,9 +4,12 @@ Codes lie as (y, x, picture, channel). One row of cells of many pictures is then
 alone whose cell can lie in that row; and a shifted add runs over all windows of a row and all pictures at once.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from itertools import groupby
+from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +21,10 @@ Order = Literal["columns first", "cells first"]
 ORDERS: tuple[Order, ...] = ("columns first", "cells first")
 PRODUCTS_MB = 4.0  # of products at a time: about what a core's cache holds
 BORDERLINE = 1e-5  # of a floor: so near to it, rounding may decide whether a window counts as empty
+# Up to so many times the multiplications of shifted adds, one small product does the same; its matrix may have so many
+# numbers. Each add is a call from Python, for which a thread waits its turn with all others: beside a busy web server
+# that took most of a scan.
+MATRIX_WASTE, CALL_WASTE, MATRIX_MOST = 64, 12, 4_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,8 +45,39 @@ class Step:
     weights: Tensor
     shifted: Tensor
     """The weights as packed codes want them; empty unless they are int8."""
-    adds: tuple[tuple[int, int, int, float], ...]
-    """Of each column: its kernel, the row of windows that it adds to, its own column in the window, and its scale."""
+    sums: "tuple[Sum, ...]"
+
+
+class Sum(NamedTuple):
+    """What some columns of a step, all of one kernel, add to some rows of its windows."""
+
+    kernel: int
+    columns: slice
+    windows: slice
+    """Rows of windows."""
+    adds: tuple[tuple[int, int, float], ...]
+    """Of each column: the row of windows that it adds to, its own column in the window, and its scale."""
+    matrix: Tensor | None
+    """All of `adds` at once: shape (windows, columns * x), for products of shape (columns * x, n)."""
+
+
+class Plan(NamedTuple):
+    """How some columns are scanned: what is multiplied and added, and the magnitudes of windows.
+
+    Attributes
+    ----------
+    steps : row by row of the grid.
+    magnitudes : for each kernel, m² of every cell in every window, shape (windows, y * x); None where single adds are
+        less work.
+    """
+
+    steps: list[Step]
+    magnitudes: list[Tensor | None]
+
+
+def make_plan(columns: Columns, grid: tuple[int, int, int], pictures: int) -> Plan:
+    """Return how columns are scanned in a grid (channel, y, x), for slabs of so many pictures."""
+    return Plan(make_steps(columns, grid, pictures), make_magnitudes(columns, grid))
 
 
 def make_steps(columns: Columns, grid: tuple[int, int, int], pictures: int) -> list[Step]:
@@ -60,8 +98,48 @@ def make_steps(columns: Columns, grid: tuple[int, int, int], pictures: int) -> l
             index = torch.tensor([column for column, _ in part], device=columns.weights.device)
             weights = columns.weights[index]
             moved = shifted(weights) if columns.scale is not None else torch.empty(0)
-            steps.append(Step(y, index, weights, moved, tuple(add for _, add in part)))
+            sums = tuple(_sums([add for _, add in part], columns, width))
+            steps.append(Step(y, index, weights, moved, sums))
     return steps
+
+
+def _sums(adds: list[tuple[int, int, int, float]], columns: Columns, width: int) -> Iterator[Sum]:
+    """Group the adds of a step's columns, (kernel, row of windows, column in the window, scale), by kernel."""
+    first = 0
+    for kernel, group in groupby(adds, lambda add: add[0]):
+        own = tuple((row, col, scale) for _, row, col, scale in group)
+        rows = [row for row, _, _ in own]
+        windows = slice(min(rows), max(rows) + 1)
+        matrix = None
+        # 0 times what overflowed in half precision would spoil windows without it.
+        if (windows.stop - windows.start) * width <= MATRIX_WASTE and columns.scan != "float16":
+            across = width - columns.sizes[kernel][1] + 1
+            filled = np.zeros((windows.stop - windows.start, across, len(own), width), np.float32)
+            at = np.arange(across)
+            for number, (row, col, scale) in enumerate(own):
+                filled[row - windows.start, at, number, col + at] = scale
+            matrix = torch.from_numpy(filled.reshape(-1, len(own) * width)).to(columns.weights.device)
+        yield Sum(kernel, slice(first, first + len(own)), windows, own, matrix)
+        first += len(own)
+
+
+def make_magnitudes(columns: Columns, grid: tuple[int, int, int]) -> list[Tensor | None]:
+    """Return the matrices that give the squared magnitude of every window of each kernel, see `Plan`."""
+    _, height, width = grid
+    found: list[Tensor | None] = []
+    for kernel, (h, w) in enumerate(columns.sizes):
+        first, end = columns.starts[kernel], columns.starts[kernel + 1]
+        size = (height - h + 1) * (width - w + 1) * height * width
+        if (end - first) * CALL_WASTE <= height * width or size > MATRIX_MOST:
+            found.append(None)
+            continue
+        weights2 = np.zeros((h, w), np.float32)
+        weights2[columns.rows[first:end], columns.cols[first:end]] = columns.weights2[first:end].cpu().numpy()
+        filled = np.zeros((height - h + 1, width - w + 1, height, width), np.float32)
+        for y, x in np.ndindex(filled.shape[:2]):
+            filled[y, x, y : y + h, x : x + w] = weights2
+        found.append(torch.from_numpy(filled.reshape(-1, height * width)).to(columns.weights.device))
+    return found
 
 
 def products(codes: Codes | PackedCodes, step: Step, order: Order) -> Tensor:
@@ -94,9 +172,14 @@ def window_sums(codes: Codes | PackedCodes, columns: Columns, steps: list[Step],
     totals = [torch.zeros(height - h + 1, width - w + 1, n, device=codes.norm2.device) for h, w in columns.sizes]
     for step in steps:
         made = products(codes, step, order)
-        for plane, (kernel, row, col, scale) in zip(made, step.adds, strict=True):
-            total = totals[kernel][row]
-            total.add_(plane[col : col + len(total)], alpha=scale)
+        for part in step.sums:
+            planes, windows = made[part.columns], totals[part.kernel][part.windows]
+            if part.matrix is not None:
+                windows.view(-1, n).addmm_(part.matrix, planes.reshape(-1, n))
+                continue
+            for plane, (row, col, scale) in zip(planes, part.adds, strict=True):
+                total = totals[part.kernel][row]
+                total.add_(plane[col : col + len(total)], alpha=scale)
     return totals
 
 
@@ -114,7 +197,14 @@ def plane_sums(planes: Tensor, columns: Columns) -> list[Tensor]:
 
 
 def best_of(
-    totals: list[Tensor], norm2: Tensor, columns: Columns, floors: list[float], *, count: int, compatible: bool
+    totals: list[Tensor],
+    norm2: Tensor,
+    columns: Columns,
+    magnitudes: list[Tensor | None],
+    floors: list[float],
+    *,
+    count: int,
+    compatible: bool,
 ) -> Best:
     """Divide the sums of every window by its magnitude, and return the best windows of every picture.
 
@@ -122,12 +212,13 @@ def best_of(
     ----------
     totals : from `window_sums` or `plane_sums`; overwritten.
     norm2 : Tensor, shape (y, x, n).
+    magnitudes : from `make_magnitudes`.
     floors : per kernel; windows of a magnitude not above it score 0.
     count, compatible : as in `kernels.best_windows` and `kernels.region_cosine`.
     """
     found = []
     for kernel, total in enumerate(totals):
-        size = _magnitude(norm2, columns, kernel)
+        size = _magnitude(norm2, columns, kernel, magnitudes[kernel])
         if compatible:
             total.div_(size.add_(kernels.REFERENCE_EPS))
         else:
@@ -138,10 +229,12 @@ def best_of(
     return Best(*(torch.stack([one[part] for one in found]) for part in range(3)))
 
 
-def _magnitude(norm2: Tensor, columns: Columns, kernel: int) -> Tensor:
+def _magnitude(norm2: Tensor, columns: Columns, kernel: int, matrix: Tensor | None) -> Tensor:
     """‖m⊙d‖ of every window: norm2 (y, x, n) -> (y-h+1, x-w+1, n)."""
     h, w = columns.sizes[kernel]
     height, width = norm2.shape[0] - h + 1, norm2.shape[1] - w + 1
+    if matrix is not None:
+        return (matrix @ norm2.reshape(-1, norm2.shape[2])).sqrt_().view(height, width, -1)
     total = torch.zeros(height, width, norm2.shape[2], device=norm2.device)
     first, end = columns.starts[kernel], columns.starts[kernel + 1]
     for weight2, row, col in zip(
@@ -162,7 +255,7 @@ def _best(total: Tensor, count: int, size: tuple[int, int]) -> tuple[Tensor, Ten
 def scan_slab(
     codes: Codes | PackedCodes,
     columns: Columns,
-    steps: list[Step],
+    plan: Plan,
     floors: list[float],
     *,
     count: int,
@@ -170,5 +263,5 @@ def scan_slab(
     order: Order,
 ) -> Best:
     """Return the best `count` windows of every picture of a slab under each kernel."""
-    totals = window_sums(codes, columns, steps, order)
-    return best_of(totals, codes.norm2, columns, floors, count=count, compatible=compatible)
+    totals = window_sums(codes, columns, plan.steps, order)
+    return best_of(totals, codes.norm2, columns, plan.magnitudes, floors, count=count, compatible=compatible)

@@ -43,7 +43,7 @@ class StreamedTier:
         """Yield the share that is done, pictures, and their best windows, as blocks come from the store."""
         channels, height, width = self.grid
         spans = [s for s in self._spans if wanted[s.start - self.rows.start : s.stop - self.rows.start].any()]
-        weights = columns.weights
+        weights, magnitudes = columns.weights, scan.make_magnitudes(columns, self.grid)
         step = max(1, int(tiers.LOAD_MB * 1e6 / (4 * channels * height * width)))
         with ThreadPoolExecutor(1, thread_name_prefix="vfs-read") as reader:
             coming = [reader.submit(self._store.read, self._layer, span) for span in spans[:1]]
@@ -61,7 +61,7 @@ class StreamedTier:
                     planes = planes.view(len(columns), height, width, len(raw))
                     norm2 = self._norm2[:, :, first + part.start : first + part.stop].to(self.device)
                     totals = scan.plane_sums(planes, columns)
-                    return scan.best_of(totals, norm2, columns, floors, count=count, compatible=compatible)
+                    return scan.best_of(totals, norm2, columns, magnitudes, floors, count=count, compatible=compatible)
 
                 parts = cut(len(stored), step)
                 for part, best in zip(parts, spread(task, parts), strict=True):

@@ -8,7 +8,7 @@ import torch
 from vfs_panel.search import kernels
 from vfs_panel.search.codes import Codes, ScanType, empty_codes, encode, make_columns
 from vfs_panel.search.packing import PackedCodes, available, pack
-from vfs_panel.search.scan import ORDERS, Order, make_steps, scan_slab
+from vfs_panel.search.scan import ORDERS, Order, make_plan, scan_slab
 from vfs_panel.search.tiers import load, spans_within
 from vfs_panel.search.workers import spread
 
@@ -34,13 +34,13 @@ def time_scan(
     w = min(width, max(1, round(cells / h)))
     kernel = kernels.make_kernel(torch.ones(channels, h, w), torch.ones(h, w))
     columns = make_columns([kernel], scan_type, codes.norm2.device)
-    steps = make_steps(columns, grid, len(codes))
+    plan = make_plan(columns, grid, len(codes))
 
     def rounds_of(_: slice) -> float:
         best = float("inf")
         for turn in range(rounds + 1):
             start = time.perf_counter()
-            scan_slab(codes, columns, steps, [0.0], count=1, compatible=False, order=order)
+            scan_slab(codes, columns, plan, [0.0], count=1, compatible=False, order=order)
             if turn:  # the first one warms up
                 best = min(best, time.perf_counter() - start)
         return best / len(codes)
