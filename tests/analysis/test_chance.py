@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vfs_panel.analysis.chance import chance
+from vfs_panel.analysis.chance import Chance, chance
 from vfs_panel.features import store_from_arrays
 from vfs_panel.search import RegionSearch
 
@@ -53,6 +53,20 @@ def test_words_count_what_was_drawn_and_no_p_is_nothing(engine: RegionSearch) ->
     assert found.p_words(float(found.scores[-2])) == f"p {3 / (n + 1):.2g}"
     said = found.found_words([2.0, 1.9, float(found.scores[0]), np.nan])
     assert said.startswith("2 of 3 pictures score above chance at a false-discovery rate of 5%")
+    assert said.endswith("(Benjamini–Hochberg over all of them).")
+
+
+def test_words_say_why_no_picture_stands_out() -> None:
+    """Of 99 scores, none of a thousand pictures can: it is the sample that is too small."""
+    found = Chance(np.linspace(0, 0.5, 99, dtype=np.float32), n_regions=11, n_pictures=9)
+    many = np.full(1000, 0.1)
+    many[:2] = 0.9, np.nan
+    assert found.found_words(many).endswith(
+        "0 of 999 pictures score above chance at a false-discovery rate of 5% (Benjamini–Hochberg over all of them). "
+        "The best has p < 0.01; among so many, one alone would need p ≤ 5e-05, which a sample of 99 scores cannot show."
+    )
+    assert found.found_words([0.4]).endswith("one alone would need p ≤ 0.05.")
+    assert found.found_words([np.nan]).startswith("0 of 0 pictures")
 
 
 def test_false_discovery_rates_are_benjamini_and_hochberg_s(engine: RegionSearch) -> None:

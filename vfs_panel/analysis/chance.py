@@ -70,7 +70,7 @@ class Chance:
         )
 
     def found_words(self, scores: ArrayLike, *, rate: float = 0.05) -> str:
-        """Say how many pictures stand out from chance at a false-discovery rate.
+        """Say how many pictures stand out from chance at a false-discovery rate, and why it may be none.
 
         Parameters
         ----------
@@ -78,11 +78,18 @@ class Chance:
         rate : the share of those found that chance would account for.
         """
         q = self.q_value(scores)
-        known = int(np.isfinite(q).sum())
-        return (
-            f"{int((q <= rate).sum()):,} of {known:,} pictures score above chance at a false-discovery rate of "
-            f"{rate:.0%} (Benjamini–Hochberg over all of them)."
+        known, found = int(np.isfinite(q).sum()), int((q <= rate).sum())
+        said = (
+            f"{found:,} of {known:,} pictures score above chance at a false-discovery rate of {rate:.0%} "
+            "(Benjamini–Hochberg over all of them)."
         )
+        if found or not known:
+            return said
+        # None may say more of the sample than of the pictures.
+        needed, n = rate / known, len(self.scores)
+        more = f", which a sample of {n:,} scores cannot show" if 1 / (n + 1) > needed else ""
+        best = self.p_words(float(np.nanmax(np.asarray(scores, np.float64))))
+        return f"{said} The best has {best}; among so many, one alone would need p ≤ {needed:.2g}{more}."
 
     def added_to(self, result: xr.Dataset) -> xr.Dataset:
         """Return a result with p and q of its matches, and q of every picture, and how they were counted."""
