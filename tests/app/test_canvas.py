@@ -38,7 +38,7 @@ class Drawn:
         """The message of the page when a stroke is over."""
         self.ended += 1
         xs, ys = zip(*points, strict=True)
-        heard = [[xs[0], ys[0], len(xs)]] if len(xs) > 1 else [[]]
+        heard = [[len(xs), xs[0], ys[0], xs[1], ys[1]]] if len(xs) > 1 else [[]]
         # The whole way begins where the pen went down, which the stream has not seen.
         self.pen.data = {"ended": [self.ended], "xs": [[1.0, *xs]], "ys": [[2.0, *ys]], "heard": heard}
 
@@ -78,6 +78,24 @@ def test_late_words_of_a_finished_stroke_are_not_heard(drawn: Drawn, lengths: li
     assert len(drawn.live) == told
     drawn.under_way(stroke(len(lengths), 2))  # the next one is
     assert drawn.live[-1] == stroke(len(lengths), 2)
+
+
+def test_a_stroke_that_begins_where_another_did_is_followed_at_once(drawn: Drawn) -> None:
+    drawn.live.clear()
+    drawn.up([(50.0, 50.0), (52.0, 50.0), (54.0, 50.0)])
+    other = [(50.0, 50.0), (50.0, 53.0)]
+    drawn.under_way(other)
+    assert drawn.live == [other]
+
+
+def test_a_message_is_heard_at_once_and_once(drawn: Drawn) -> None:
+    """Bokeh tells of a stroke first; what HoloViews tells of the same a little later is nothing new."""
+    drawn.live.clear()
+    points = [(71.0, 72.0), (73.0, 74.0)]
+    drawn.canvas.moved({"xs": [[x for x, _ in points]], "ys": [[y for _, y in points]]})
+    assert drawn.live == [points]
+    drawn.under_way(points)
+    assert drawn.live == [points]
 
 
 def test_a_tap_is_a_stroke_of_one_point_and_nothing_is_none(drawn: Drawn) -> None:

@@ -69,7 +69,8 @@ const path = cb_obj.origin?._vfs_path ?? []
 if (xs.length) {
   cds._vfs_done = [xs[0], ys[0]].join()
   const whole = path.length > 1 ? [path.map(at => at.x), path.map(at => at.y)] : [xs, ys]
-  pen.data = {ended: [(pen.data.ended[0] ?? 0) + 1], xs: [whole[0]], ys: [whole[1]], heard: [[xs[0], ys[0], xs.length]]}
+  const heard = [xs.length, ...xs.slice(0, 2).flatMap((x, i) => [x, ys[i]])]
+  pen.data = {ended: [(pen.data.ended[0] ?? 0) + 1], xs: [whole[0]], ys: [whole[1]], heard: [heard]}
 }
 """
 _ON_TAP = "pen.data = {ended: [(pen.data.ended[0] ?? 0) + 1], xs: [[cb_obj.x]], ys: [[cb_obj.y]], heard: [[]]}"
@@ -99,10 +100,11 @@ class Canvas:
     def __init__(self, on_draw: Callable[[list[Point]], None], on_commit: Callable[[list[Point]], None]) -> None:
         self._on_draw, self._on_commit = on_draw, on_commit
         self.on_figure: Callable[[str], None] = lambda _: None
-        self._ended: deque[tuple[float, float, float]] = deque(maxlen=_REMEMBERED)
+        self._ended: deque[tuple[int, list[Point]]] = deque(maxlen=_REMEMBERED)
         self._live: Live | None = None
         self._handles: list[tuple[Any, Any]] = []
         self._answers: list[Any] = []
+        self._heard: list[Point] = []
         self._stroke = (16.0, "include")
         self._stream: streams.FreehandDraw | None = None
 
@@ -175,6 +177,8 @@ class Canvas:
         figure.js_on_event("panend", CustomJS(args={"cds": cds, "pen": pen}, code=_ON_PAN_END))
         figure.js_on_event("tap", CustomJS(args={"pen": pen}, code=_ON_TAP))
         pen.on_change("data", self._pen_up)
+        # Heard at once. The stream hears of the same 10 ms later, as HoloViews first lets changes gather.
+        cds.on_change("data", partial(_moved, ref(self)))
         inked = ColumnDataSource(data={"n": [0]})
         inked.js_on_change("data", CustomJS(args={"cds": cds}, code=_ON_INKED))
         answers = ColumnDataSource(data={"n": [0], "points": [0]})
@@ -184,18 +188,31 @@ class Canvas:
         self._handles.append((glyph, inked))
         self.on_figure(figure.id)
 
+    def moved(self, data: Any) -> None:
+        """Hear of the stroke under the pen from Bokeh's source, as soon as its message is there."""
+        points = self._news(data)
+        if points:
+            self._heard = points
+            _after_message(partial(self._on_draw, points))
+
     def _drawn(self, data: dict[str, Any] | None = None, **_: Any) -> None:
-        points = _points(data)
-        # HoloViews tells of the data a little later than Bokeh does: of a finished stroke nothing new is heard.
-        over = any(points[:1] == [(x, y)] and len(points) <= n for x, y, n in self._ended)
-        if points and not over:
+        points = self._news(data)
+        if points and points != self._heard:
             self._on_draw(points)
+
+    def _news(self, data: Any) -> list[Point]:
+        """Return the points of the stroke under the pen; none of a finished one, of which HoloViews still tells."""
+        points = _points(data)
+        over = any(points[: len(first)] == first[: len(points)] and len(points) <= n for n, first in self._ended)
+        return [] if over else points
 
     def _pen_up(self, _name: str, _old: Any, new: Any) -> None:
         points = _points(new)
         if points:
-            if len(new["heard"][0]) == 3:  # as the freehand-draw stream knows it: its first point, and how many
-                self._ended.append(tuple(new["heard"][0]))
+            heard = new["heard"][0]
+            if heard:  # as the freehand-draw stream knows it: how many points, and the first two
+                n, *first = heard
+                self._ended.append((int(n), list(zip(first[::2], first[1::2], strict=True))))
             _after_message(partial(self._on_commit, points))
 
 
@@ -208,6 +225,13 @@ def _wire(owner: "ref[Canvas]", plot: Any, _element: Any) -> None:
     canvas = owner()
     if canvas is not None:
         canvas.wire(plot)
+
+
+def _moved(owner: "ref[Canvas]", _name: str, _old: Any, new: Any) -> None:
+    """Tell a canvas, if it is still there, of the data of its stroke."""
+    canvas = owner()
+    if canvas is not None:
+        canvas.moved(new)
 
 
 def _after_message(act: Callable[[], None]) -> None:
