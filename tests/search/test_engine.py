@@ -14,7 +14,7 @@ import zarr
 from vfs_panel.errors import OutOfMemoryError, QueryError, SearchCancelled, StoreError
 from vfs_panel.features import FeatureStore, layout, open_store, store_from_arrays
 from vfs_panel.search import RegionQuery, RegionSearch, kernels, resident, result, shard, tiers
-from vfs_panel.search.ask import Answer, Ask
+from vfs_panel.search.ask import Answer, Ask, Cancel
 from vfs_panel.search.together import MOST, Together
 
 N, SHAPE = 40, (12, 6, 7)  # pictures; channel, y, x
@@ -222,10 +222,10 @@ def test_threads_that_ask_at_once_share_a_pass(store: FeatureStore, weights: np.
     passes: list[int] = []
     answers = engine._backend.answers
 
-    def counted(asks: list[Ask]) -> list[Answer]:
+    def counted(asks: list[Ask], cancel: Cancel | None) -> list[Answer]:
         passes.append(len(asks))
         time.sleep(0.05)
-        return answers(asks)
+        return answers(asks, cancel)
 
     engine._together = Together(counted)
     queries = [engine.query(f"p{i:02d}", weights) for i in range(12)]
@@ -240,7 +240,7 @@ def test_threads_that_ask_at_once_share_a_pass(store: FeatureStore, weights: np.
 def test_searches_of_two_kinds_and_of_more_than_one_pass_all_come_back() -> None:
     sizes: list[int] = []
 
-    def answers(asks: list[Ask]) -> list[Answer]:
+    def answers(asks: list[Ask], _: Cancel | None) -> list[Answer]:
         assert len({ask.compatible for ask in asks}) == 1
         sizes.append(len(asks))
         time.sleep(0.02)
@@ -256,7 +256,7 @@ def test_searches_of_two_kinds_and_of_more_than_one_pass_all_come_back() -> None
 
 
 def test_one_bad_search_does_not_spoil_those_beside_it() -> None:
-    def answers(asks: list[Ask]) -> list[Answer]:
+    def answers(asks: list[Ask], _: Cancel | None) -> list[Answer]:
         if any(ask.k == 13 for ask in asks):
             raise StoreError("block 3 is damaged")
         time.sleep(0.02)
@@ -419,3 +419,38 @@ def test_a_store_that_changes_under_the_engine(tmp_path: Path, features: np.ndar
         engine.search(query, k=3)
     file.write_bytes(kept)
     np.testing.assert_array_equal(engine.search(query, k=3)["image_id"], before["image_id"])
+
+
+def test_a_pass_stops_when_nobody_waits_for_it() -> None:
+    """One search is stopped; of two in one pass, only both together."""
+    begun, stopped = threading.Event(), []
+
+    def answers(asks: list[Ask], cancel: Cancel | None) -> list[Answer]:
+        begun.set()
+        for _ in range(60):
+            time.sleep(0.005)
+            if cancel is not None and cancel.is_set():
+                stopped.append(len(asks))
+                raise SearchCancelled("The search was cancelled.")
+        return [f"answer {ask.k}" for ask in asks]  # type: ignore[misc]
+
+    together = Together(answers)
+    one, two, three = (Ask(kernels=(), shares=(), floors=(), allowed=np.ones(1, bool), k=k) for k in (1, 2, 3))
+    first, second = threading.Event(), threading.Event()
+    with ThreadPoolExecutor(3) as pool:
+        alone = pool.submit(together.answer, one, first)
+        assert begun.wait(5)
+        with_others = [pool.submit(together.answer, two, second), pool.submit(together.answer, three)]
+        first.set()
+        with pytest.raises(SearchCancelled):
+            alone.result()
+        second.set()
+        assert [future.result() for future in with_others] == ["answer 2", "answer 3"]
+    assert stopped == [1]
+
+
+def test_a_search_is_stopped(store: FeatureStore, weights: np.ndarray) -> None:
+    engine, cancel = RegionSearch(store, "layer", device="cpu"), threading.Event()
+    cancel.set()
+    with pytest.raises(SearchCancelled):
+        engine.search(engine.query("p00", weights), cancel=cancel)

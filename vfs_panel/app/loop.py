@@ -18,7 +18,7 @@ import panel as pn
 
 from vfs_panel.analysis.chance import Chance
 from vfs_panel.app import searching, shared
-from vfs_panel.app.searching import Outcome
+from vfs_panel.app.searching import Job, Outcome
 from vfs_panel.app.turns import take_turn
 from vfs_panel.errors import VFSError
 from vfs_panel.search import RegionQuery, RegionSearch
@@ -64,6 +64,7 @@ class SearchLoop:
         self._wanted = self._done = 0
         self._running: asyncio.Task[None] | None = None
         self._cancel, self._since = threading.Event(), 0.0
+        self._job: Job | None = None
 
     def kick(self) -> None:
         """Search for what is drawn now, as soon as the search that runs is done or has run for long."""
@@ -80,7 +81,7 @@ class SearchLoop:
             return
         if self._running is None or self._running.done():
             self._running = loop.create_task(self._run())
-        elif self._since and time.monotonic() - self._since > PATIENCE_S:
+        elif self._since and (self._is_overtaken() or time.monotonic() - self._since > PATIENCE_S):
             self._cancel.set()
 
     @property
@@ -104,7 +105,7 @@ class SearchLoop:
             async with _lane():
                 self._cancel = threading.Event()
                 wanted, job = self._wanted, session.job(cancel=self._cancel, partly=partial(self._partly, loop))
-                self._since = time.monotonic()
+                self._job, self._since = job, time.monotonic()
                 _searched[self] = self._since
                 outcome = await loop.run_in_executor(shared.SEARCHES, searching.run, job)
                 self._since = 0.0
@@ -112,6 +113,8 @@ class SearchLoop:
             if shown is not None:
                 await shown
                 shown = None
+            if outcome is not None and self._is_overtaken():
+                outcome = None
             if outcome is not None and (job.source, job.network) == (session.source, session.state.network):
                 turn = take_turn(session.document, partial(session.take, outcome), anew=session.state.result is None)
                 shown = loop.create_task(turn)
@@ -121,6 +124,11 @@ class SearchLoop:
             await asyncio.sleep(0)  # lets messages of the browser in
             if not self.is_searching and outcome is not None and outcome.query is not None and not job.preview:
                 await self._add_chance(outcome, wanted)
+
+    def _is_overtaken(self) -> bool:
+        """Whether the latest search is the preview of a stroke that is over: the exact result is there as soon."""
+        job = self._job
+        return job is not None and job.preview and not self._session.state.drawing and self.is_searching
 
     def _partly(self, loop: asyncio.AbstractEventLoop, outcome: Outcome) -> None:
         """Show what a long search has found so far; called in the search's thread, which waits for it."""

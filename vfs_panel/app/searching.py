@@ -151,7 +151,7 @@ def _search(job: Job) -> Outcome:
 
     try:
         if engine.holds:
-            return outcome(engine.search(query, **options))
+            return outcome(engine.search(query, cancel=job.cancel if job.preview else None, **options))
         for result in engine.progressive(query, every_s=SHOWN_EVERY_S, cancel=job.cancel, **options):
             if result.attrs["progress"] < 1 and result.sizes["rank"] and job.partly is not None:
                 job.partly(outcome(result))

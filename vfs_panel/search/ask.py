@@ -1,11 +1,20 @@
 """What a shard is asked and what it answers: plain arrays that can be sent to another process."""
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vfs_panel.search.kernels import Kernel
+
+
+class Cancel(Protocol):
+    """What stops a search: as much of a threading.Event as a search looks at."""
+
+    def is_set(self) -> bool:
+        """Whether it is to stop."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -1,12 +1,11 @@
 """Who answers: the shards of this process, one for each device, or the workers of a cluster."""
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
 from vfs_panel.errors import QueryError
-from vfs_panel.search.ask import Answer, Ask, merge
+from vfs_panel.search.ask import Answer, Ask, Cancel, merge
 from vfs_panel.search.codes import ScanType
 from vfs_panel.search.devices import pick_device
 from vfs_panel.search.plan import make_tier
@@ -28,11 +27,11 @@ class Backend(Protocol):
     scan_type: ScanType
     holds: bool
 
-    def answers(self, asks: Sequence[Ask]) -> list[Answer]:
+    def answers(self, asks: Sequence[Ask], cancel: Cancel | None = None) -> list[Answer]:
         """Answer several searches in one pass."""
         ...
 
-    def steps(self, asks: Sequence[Ask], cancel: threading.Event | None = None) -> Iterator[Step]:
+    def steps(self, asks: Sequence[Ask], cancel: Cancel | None = None) -> Iterator[Step]:
         """Yield how much is done, and a function that gives what is known by then."""
         ...
 
@@ -61,11 +60,8 @@ class LocalBackend:
         self.scan_type = made[0][0].scan_type
         self.holds = all(isinstance(tier, ResidentTier) for tier, _ in made)
 
-    def answers(self, asks: Sequence[Ask]) -> list[Answer]:
+    def answers(self, asks: Sequence[Ask], cancel: Cancel | None = None) -> list[Answer]:
         """Answer several searches in one pass, all devices at once."""
-        return self._answers(asks, None)
-
-    def _answers(self, asks: Sequence[Ask], cancel: threading.Event | None) -> list[Answer]:
         if len(self._shards) == 1:
             return self._shards[0].answers(asks, cancel)
         with ThreadPoolExecutor(len(self._shards), "vfs-device") as pool:
@@ -76,12 +72,12 @@ class LocalBackend:
             )
         return [merge([answers[i] for answers in found], ask) for i, ask in enumerate(asks)]
 
-    def steps(self, asks: Sequence[Ask], cancel: threading.Event | None = None) -> Iterator[Step]:
+    def steps(self, asks: Sequence[Ask], cancel: Cancel | None = None) -> Iterator[Step]:
         """Yield how much is done, and a function that gives what is known by then."""
         if len(self._shards) == 1:
             yield from self._shards[0].steps(asks, cancel)
         else:
-            found = self._answers(asks, cancel)
+            found = self.answers(asks, cancel)
             yield 1.0, lambda: found
 
     def close(self) -> None:

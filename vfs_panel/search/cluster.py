@@ -16,7 +16,7 @@ from urllib.parse import urlparse
 
 from vfs_panel.cores import use_cores
 from vfs_panel.errors import QueryError, SearchCancelled, StoreError, VFSError
-from vfs_panel.search.ask import Answer, Ask, merge
+from vfs_panel.search.ask import Answer, Ask, Cancel, merge
 from vfs_panel.search.codes import ScanType
 from vfs_panel.search.devices import free_memory_mb, pick_device
 from vfs_panel.search.plan import SHARE_OF_FREE, Plan, make_plan, make_tier
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 CONNECT_S = 10.0
 SHARE_OF_LIMIT = 0.6  # of a worker's memory limit that its shards may take; Dask ends workers that come near to it
-_POLL_S = 0.05
+_POLL_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,16 +233,13 @@ class ClusterBackend:
         if client is not None:
             threading.Thread(target=client.close, kwargs={"timeout": 2}, daemon=True).start()
 
-    def answers(self, asks: Sequence[Ask]) -> list[Answer]:
-        """Answer several searches with one call to each worker."""
-        return self._answers(asks, None)
-
-    def steps(self, asks: Sequence[Ask], cancel: threading.Event | None = None) -> "Iterator[Step]":
+    def steps(self, asks: Sequence[Ask], cancel: Cancel | None = None) -> "Iterator[Step]":
         """Yield the answers once all workers have given them."""
-        found = self._answers(asks, cancel)
+        found = self.answers(asks, cancel)
         yield 1.0, lambda: found
 
-    def _answers(self, asks: Sequence[Ask], cancel: threading.Event | None) -> list[Answer]:
+    def answers(self, asks: Sequence[Ask], cancel: Cancel | None = None) -> list[Answer]:
+        """Answer several searches with one call to each worker."""
         with self._reached() as client:
             workers = self._workers(client)
             if not workers:

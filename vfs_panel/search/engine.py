@@ -229,6 +229,7 @@ class RegionSearch:
         exclude_query: bool = True,
         compatible: bool = False,
         exact: bool = True,
+        cancel: threading.Event | None = None,
     ) -> xr.Dataset:
         """Find the regions that are most like the query, in every picture of the store.
 
@@ -249,6 +250,7 @@ class RegionSearch:
         exclude_query : leave out the picture the query was painted on, if it is in the store.
         compatible : equal to visualfeaturesearch 1.0.0, which adds 1e-5 to every magnitude.
         exact : score matches in float64 and certify that none is missed; False for a preview from the scan alone.
+        cancel : stops the search when set, unless its pass answers somebody else's too.
 
         Returns
         -------
@@ -264,13 +266,15 @@ class RegionSearch:
         ------
         QueryError
             If k, the filter or the region does not fit, or the query was made by another network.
+        SearchCancelled
+            If `cancel` was set.
         """
         start = time.perf_counter()
         ask = self._ask(
             query, k=k, unique=unique, per_image=per_image, where=where, exclude_query=exclude_query,
             compatible=compatible, exact=exact,
         )  # fmt: skip
-        return self._labelled(query, ask, self._together.answer(ask), unique, start)
+        return self._labelled(query, ask, self._together.answer(ask, cancel), unique, start)
 
     def search_many(self, queries: Sequence[RegionQuery], **options: Unpack[Options]) -> list[xr.Dataset]:
         """Search for several queries in one pass over the features; options and results as of `search`."""

@@ -1,6 +1,5 @@
 """A shard: some rows of a layer, scanned and then scored exactly where it matters."""
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from vfs_panel.cores import cores
 from vfs_panel.errors import SearchCancelled
-from vfs_panel.search.ask import Answer, Ask, first_of_groups, ranked
+from vfs_panel.search.ask import Answer, Ask, Cancel, first_of_groups, ranked
 from vfs_panel.search.codes import Columns, make_columns
 from vfs_panel.search.devices import memory_said
 from vfs_panel.search.exact import exact_windows
@@ -54,7 +53,7 @@ class Shard:
     def __init__(self, tier: Tier, reason: str = "") -> None:
         self.tier, self.reason = tier, reason
 
-    def answers(self, asks: Sequence[Ask], cancel: threading.Event | None = None) -> list[Answer]:
+    def answers(self, asks: Sequence[Ask], cancel: Cancel | None = None) -> list[Answer]:
         """Answer several searches in one pass over the features; they are about the shard's own rows.
 
         Raises
@@ -67,15 +66,13 @@ class Shard:
         return final()
 
     def steps(
-        self, asks: Sequence[Ask], cancel: threading.Event | None = None
+        self, asks: Sequence[Ask], cancel: Cancel | None = None
     ) -> Iterator[tuple[float, Callable[[], list[Answer]]]]:
         """Yield how much is done, and a function that gives what is known by then; last 1.0 and the final answers."""
         with full_precision(), memory_said("the search"):
             yield from self._steps(asks, cancel)
 
-    def _steps(
-        self, asks: Sequence[Ask], cancel: threading.Event | None
-    ) -> Iterator[tuple[float, Callable[[], list[Answer]]]]:
+    def _steps(self, asks: Sequence[Ask], cancel: Cancel | None) -> Iterator[tuple[float, Callable[[], list[Answer]]]]:
         kernels = [kernel for ask in asks for kernel in ask.kernels]
         floors = [floor for ask in asks for floor in ask.floors]
         columns = make_columns(kernels, self.tier.scan_type, self.tier.device)
@@ -121,7 +118,7 @@ class Shard:
         estimate.score[np.isposinf(estimate.score)] = np.nan
         return self._answer(ask, estimate, rows, places, matches, rescored=0)
 
-    def _certified(self, ask: Ask, estimate: _Estimate, cancel: threading.Event | None) -> Answer:
+    def _certified(self, ask: Ask, estimate: _Estimate, cancel: Cancel | None) -> Answer:
         n = len(estimate.allowed)
         groups = ask.groups
         upper = np.where(estimate.allowed, estimate.score[:, 0] + estimate.slack, -np.inf)
