@@ -1,4 +1,5 @@
 import gc
+import json
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +8,7 @@ import holoviews as hv
 import numpy as np
 import pytest
 import xarray as xr
+from bokeh.core.serialization import Serializer
 from bokeh.document import Document
 
 from vfs_panel.plots.live import Live
@@ -49,6 +51,19 @@ def test_sent_columns_are_those_of_a_new_drawing(live: Live, draw: Callable[[Any
             for name, column in drawn.data_source.data.items():
                 np.testing.assert_array_equal(np.asarray(sent.data_source.data[name]), np.asarray(column))
             assert sent.glyph.properties_with_values() == drawn.glyph.properties_with_values()
+
+
+def test_columns_travel_in_one_message(live: Live, draw: Callable[[Any], Any]) -> None:
+    """Each array would be two messages more; numbers that JSON has not are written as Bokeh reads them."""
+    figure = draw(live.figure)
+    live.send(matches_data(make_result(seed=5), {}, GRID))
+    serializer = Serializer()
+    changed = ("patches", "veil", "casing", "ring", "score", "label")
+    sources = [source_of(figure, live.figure, name) for name in changed]
+    sent = [serializer.serialize(source.data).content for source in sources]
+    assert serializer.buffers == []
+    text = json.dumps(sent, allow_nan=False)
+    assert '{"type": "number", "value": "nan"}' in text  # the gaps of outlines
 
 
 def test_only_what_changed_is_written(live: Live, draw: Callable[[Any], Any], result: xr.Dataset) -> None:

@@ -344,10 +344,7 @@ def _thumb_columns(
     ids, labels = result["image"].values[best].tolist(), result["image_label"].values[best].tolist()
     names = [name for name, there in zip(rows.names, some, strict=True) if there]
     scores = result["image_score"].values[best]
-    about = {
-        "url": [urls.get(i, "") for i in ids],
-        "rank": [1] * len(ids), "score": scores, "label": labels, "domain": names, "image_id": ids,
-    }  # fmt: skip
+    about = {"url": [urls.get(i, "") for i in ids], "rank": [1] * len(ids), "image_id": ids}
     y, x = result["image_y"].values[best], result["image_x"].values[best]
     return {
         **tile_columns(tiles, y, x, Region.of(result), theme, about=about),

@@ -4,12 +4,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from math import isfinite
 from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet, ref
 
 import holoviews as hv
 import numpy as np
+from bokeh.core.serialization import Serializable, Serializer
 
 from vfs_panel.plots.marks import Columns
 
@@ -21,7 +23,7 @@ _lock = Lock()
 # Documents in whose turn we are: what is sent to their figures is written at once.
 _turns: "WeakSet[Any]" = WeakSet()
 
-IN_TEXT = 64  # numbers; shorter columns travel in the message itself, longer ones as two messages of their own
+IN_TEXT = 4096  # numbers; shorter columns travel in the message itself, longer ones as two messages of their own
 
 
 class Live:
@@ -96,7 +98,7 @@ def _attach(owner: "ref[Live]", plot: Any, element: Any) -> None:
         return
     live._plots[element.label].add(plot)
     if element.label in live._columns:
-        plot.handles["cds"].data = _in_text(live._columns[element.label])
+        plot.handles["cds"].data = _all_in_text(live._columns[element.label])
 
 
 def _flush(document: Any) -> None:
@@ -109,18 +111,31 @@ def _flush(document: Any) -> None:
 def _write(marks: Iterable[tuple[Live, str, Any]]) -> None:
     figures = {}
     for live, name, plot in marks:
-        plot.handles["cds"].data = _in_text(live._columns[name])
+        plot.handles["cds"].data = _all_in_text(live._columns[name])
         figures[id(plot.root)] = plot
     for plot in figures.values():
         plot.push()  # a notebook's comm needs to be told; on a server this does nothing
 
 
-def _in_text(columns: Columns) -> Columns:
-    """Turn short arrays into lists: Bokeh sends each array apart, which takes longer than to write out its numbers."""
-    return {
-        name: column.tolist() if isinstance(column, np.ndarray) and column.size <= IN_TEXT else column
-        for name, column in columns.items()
-    }
+class Numbers(list[Any], Serializable):
+    """Numbers that Bokeh sends as they are, within the message, rather than one by one or as an array apart."""
+
+    def to_serializable(self, serializer: Serializer) -> Any:
+        """Return plain JSON; what is not finite as Bokeh writes it."""
+        return [x if isfinite(x) else serializer.encode(x) for x in self]
+
+
+def _in_text(column: Any) -> Any:
+    """Turn short arrays into numbers, also those within lists; other columns stay as they are."""
+    if isinstance(column, np.ndarray) and column.ndim == 1 and column.size <= IN_TEXT and column.dtype.kind in "fiu":
+        return Numbers(column.tolist())
+    if isinstance(column, list) and column and isinstance(column[0], list | np.ndarray):
+        return [_in_text(part) for part in column]
+    return column
+
+
+def _all_in_text(columns: Columns) -> Columns:
+    return {name: _in_text(column) for name, column in columns.items()}
 
 
 def _same(new: Columns, old: Columns | None) -> bool:

@@ -181,10 +181,8 @@ def matches_data(
     ids, scores = rows["image_id"].values.tolist(), rows["score"].values
     labels, domains = rows["label"].values.tolist(), rows["domain"].values.tolist()
     ranks = rows["rank"].values.tolist()
-    about = {
-        "url": [urls.get(i, "") for i in ids],
-        "rank": ranks, "score": scores, "label": labels, "domain": domains, "image_id": ids,
-    }  # fmt: skip
+    # Nothing that changes while the pictures stay, such as their scores: they would be sent and decoded again.
+    about = {"url": [urls.get(i, "") for i in ids], "rank": ranks, "image_id": ids}
     words = _captions(grid, tiles, ranks, [score_text(s) for s in scores], labels, domains)
     chosen = np.flatnonzero(np.array(ranks) == (selected or 0))
     return {

@@ -8,7 +8,7 @@ from holoviews.core.options import Store
 from holoviews.plotting.bokeh.element import ElementPlot
 from holoviews.plotting.bokeh.styles import base_properties
 
-PATCH_COLUMNS = ("url", "rank", "score", "label", "domain", "image_id")
+PATCH_COLUMNS = ("url", "rank", "image_id")
 
 
 class Patches(hv.Points):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import param
 
 from vfs_panel.app import shared
 from vfs_panel.app.canvas import Canvas, cell_columns, no_ink, picture_columns
@@ -30,6 +31,9 @@ GALLERY = 6
 class QueryTop(Part):
     """Heading, upload, filters, gallery and tools of the query column."""
 
+    pictures: list[dict[str, str]] = param.List(
+        default=[], doc="Id and data URL of each in the gallery: apart from `view`, which changes with every stroke."
+    )
     _esm = script("inline", "query")
 
 
@@ -101,6 +105,9 @@ class QueryView:
         ids = [str(i) for i in index.index[keep]]
         shown = _six(ids, state.picture if state.upload is None else "", self._seed)
         thumbnails = shared.thumbnails_of(session.source, state.network)
+        pictures = [{"id": i, "url": thumbnails.url(i, MATCH_PX)} for i in shown]
+        if pictures != self._top.pictures:
+            self._top.pictures = pictures
         self._top.show(
             nothing=False,
             words=" / ".join(state.picture.split("/")),
@@ -109,7 +116,6 @@ class QueryView:
             domains=[["", f"all {len(domains)}"], *([v, plain(v)] for v in domains)] if len(domains) > 1 else [],
             label=self._pick["label"],
             domain=self._pick["domain"],
-            pictures=[{"id": i, "url": thumbnails.url(i, MATCH_PX)} for i in shown],
             gallery=f"Pictures: {len(shown)} of {count_text(len(ids), 'picture')} shown",
             max_bytes=int(settings().max_upload_mb * 1e6),
             max_mb=f"{settings().max_upload_mb:g}",

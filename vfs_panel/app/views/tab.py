@@ -18,9 +18,10 @@ class TabView:
     """One tab: a subclass puts its panes into `part` and brings them up to date in `draw`.
 
     `draw` is called only while the tab is open, has a width and there is a result: when one comes, when chance comes,
-    and when tab, theme, width or enlarging change. While the pen is down it follows four times a second, where the
-    matches do so every time. A tab whose drawing takes long leaves the results of a stroke under the pen out, by
-    `while_drawing = False`; where many people draw at once, all do.
+    and when tab, theme, width or enlarging change. A result's matches go to the page first, and the tab follows in a
+    message of its own. While the pen is down it does so four times a second, where the matches follow every result. A
+    tab whose drawing takes long leaves the results of a stroke under the pen out, by `while_drawing = False`; where
+    many people draw at once, all do.
 
     Attributes
     ----------
@@ -33,8 +34,8 @@ class TabView:
 
     def __init__(self, session: Session) -> None:
         self.session, self.state = session, session.state
-        self._drawn_at = -EVERY_S
-        self._later: asyncio.TimerHandle | None = None
+        self._drawn_at: float | None = None
+        self._later: asyncio.Handle | None = None
         self.part: pn.Column = box(visible=False, classes=(f"vfs-tab-{self.name}",))
         self.state.param.watch(self._reopen, ["tab", "theme", "work_px", "enlarged", "chance", "opened"])
         session.on_publish.append(self._published)
@@ -62,21 +63,29 @@ class TabView:
     def _published(self, outcome: Any) -> None:
         if outcome.result is None:
             return
-        if not self.state.drawing:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # a script: nobody to wait for
             self.update()
-        elif self.while_drawing and not crowded() and self._later is None:
-            wait_s = self._drawn_at + EVERY_S - time.monotonic()
-            try:
-                loop = asyncio.get_running_loop()
-            except RuntimeError:  # a script: nobody to wait for
-                wait_s = 0
-            if wait_s <= 0:
-                self.update()
-            else:
-                self._later = loop.call_later(wait_s, self._catch_up)
+            return
+        if self._drawn_at is None:  # with the matches: the page is looked through for new figures once
+            self.update()
+        elif not self.state.drawing:
+            if self._later is not None:
+                self._later.cancel()
+            self._later = loop.call_soon(self._follow)
+        elif self._later is None and self._follows_pen:
+            self._later = loop.call_later(max(0.0, self._drawn_at + EVERY_S - time.monotonic()), self._follow)
 
-    def _catch_up(self) -> None:
-        """Draw the latest result of a stroke, if it is still under the pen; else the exact result has done so."""
+    @property
+    def _follows_pen(self) -> bool:
+        return self.while_drawing and not crowded()
+
+    def _follow(self) -> None:
+        """Draw the latest result, in a turn of its own."""
         self._later = None
-        if self.state.drawing and self.is_open:
+        drawing, outcome = self.state.drawing, self.session.outcome
+        if not drawing and outcome is not None and outcome.job.preview:
+            return  # the pen has gone up: the exact result is on its way
+        if self.is_open and (self._follows_pen or not drawing):
             self._turn = asyncio.get_running_loop().create_task(take_turn(self.session.document, self.update))

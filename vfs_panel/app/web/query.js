@@ -62,11 +62,11 @@ export function render({model, el}) {
   const tools = h("div", {class: "row tools"}, tool.node, slider, h("div", {class: "btns"}, undo, redo, clear))
   el.append(h("div", {class: "querytop"}, head, filters, strip, none, wrong, tools, drop))
   let shown = ""
-  follow(model, view => {
+  const draw = view => {
     put(id, {text: view.words || "", title: view.words || ""})
     label.update(view.labels || [], view.label); domain.update(view.domains || [], view.domain)
     label.node.hidden = (view.labels || []).length < 2; domain.node.hidden = (view.domains || []).length < 2
-    const pictures = view.pictures || [], now = JSON.stringify(pictures)  // the same id is another picture in another set
+    const pictures = model.pictures || [], now = JSON.stringify(pictures)  // the same id is another picture in another set
     if (now !== shown) {
       shown = now
       strip.replaceChildren(...pictures.map(p => h("button", {type: "button", class: "g", role: "option", title: p.id,
@@ -86,5 +86,7 @@ export function render({model, el}) {
     put(range, {min: view.size_min, max: view.size_max, step: 1}); put(range, {value: String(view.size)}); put(size, {text: String(view.size)})
     range.style.setProperty("--at", `${100 * (view.size - view.size_min) / Math.max(1, view.size_max - view.size_min)}%`)
     put(undo, {disabled: !view.can_undo}); put(redo, {disabled: !view.can_redo}); put(clear, {disabled: !view.can_clear})
-  })
+  }
+  follow(model, draw)
+  model.on("pictures", () => draw(model.view || {}))
 }
