@@ -81,6 +81,10 @@ class ExplorerPage:
         """The matches as a screen reader hears them: score, label, domain."""
         return list(self.page.locator(".sr li").all_text_contents())
 
+    def strength_of_matches(self) -> float:
+        """How opaque the matches' figure is."""
+        return float(self.page.locator(".vfs-fades").first.evaluate("box => getComputedStyle(box).opacity"))
+
     def wait_other_matches(self, before: list[str]) -> list[str]:
         """Wait until the matches are others."""
         for _ in range(300):

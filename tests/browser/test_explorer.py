@@ -50,8 +50,10 @@ def test_undo_redo_erase_and_clear_show_the_truth(painted: ExplorerPage) -> None
     painted.page.keyboard.press("Control+z")
     painted.wait_status("^Nothing is painted")
     painted.wait_ink(0, 0.005)
+    assert painted.strength_of_matches() == pytest.approx(0.3)  # they are of no drawing now
     painted.page.keyboard.press("Control+Shift+z")
     painted.wait_status("^Exact")
+    assert painted.strength_of_matches() == 1
     assert painted.matches() == matches
     painted.wait_ink(full * 0.9, full * 1.1)
     painted.page.keyboard.press("e")

@@ -29,10 +29,9 @@ class AnalysisView:
         self._session = session
         self._tabs = Tabs(on_do=self._do, margin=0)
         self.views = [view(session) for view in VIEWS]
-        self._body = box(*(view.part for view in self.views), styles={"margin-top": "8px"})
+        self._body = box(*(view.part for view in self.views), classes=("vfs-fades",), styles={"margin-top": "8px"})
         self.part = box(self._tabs, self._body, classes=("vfs-analysis",), visible=False)
         session.state.param.watch(self._show, ["tab", "enlarged", "result", "opened"])
-        session.state.param.watch(self._fade, ["problem", "stale"])
         self._show()
 
     def _show(self, *_: Any) -> None:
@@ -41,10 +40,6 @@ class AnalysisView:
         self._tabs.show(
             tabs=[[view.name, TABS[view.name]] for view in self.views], tab=state.tab, enlarged=state.enlarged
         )
-
-    def _fade(self, *_: Any) -> None:
-        state = self._session.state
-        self._body.css_classes = ["faded"] if state.problem is not None or state.stale else []
 
     def _do(self, msg: dict[str, Any]) -> None:
         match msg["do"]:

@@ -49,7 +49,7 @@ class MatchesView:
         self._live: Live | None = None
         self._grid: MatchGrid | None = None
         self._drawn_as: tuple[Any, ...] = ()
-        self._box = box(self._pane, visible=False, styles={"margin-top": "10px"})
+        self._box = box(self._pane, classes=("vfs-fades",), visible=False, styles={"margin-top": "10px"})
         self.parts = (self._head, self._box, self._selected)
         state = session.state
         state.param.watch(
@@ -63,7 +63,6 @@ class MatchesView:
         state.param.watch(self._show_selected, ["selected", "result", "opened", "enlarged"])
         state.param.watch(self._show_similar, ["similar"])
         state.param.watch(self._show_chance, ["chance"])
-        state.param.watch(self._fade, ["problem", "stale"])
         session.on_publish.append(self._publish)
         self._show_head()
 
@@ -227,10 +226,6 @@ class MatchesView:
     def _publish(self, outcome: Outcome) -> None:
         if outcome.result is not None:
             self._redraw()
-
-    def _fade(self, *_: Any) -> None:
-        state = self._session.state
-        self._box.css_classes = ["faded"] if state.problem is not None or state.stale else []
 
     # --- selection ----------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ class ProblemPanel(Part):
 class StatusLine(Part):
     """The status line, read out by screen readers."""
 
-    _esm = script("building", "status")
+    _esm = script("building", "calm", "status")
 
 
 class ProblemView:
@@ -55,7 +55,7 @@ class ProblemView:
 
 
 class StatusView:
-    """The status line; on a page it also watches the connection, and opens the page again when it was lost.
+    """The status line. It also fades matches that are not of the drawing, and on a page it watches the connection.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class StatusView:
     def __init__(self, session: Session, *, page: bool = False) -> None:
         self._session, self._page = session, page
         self.part = StatusLine(on_do=self._do, margin=0)
-        session.state.param.watch(self._show, ["status", "upload"])
+        session.state.param.watch(self._show, ["status", "upload", "problem", "stale"])
         session.state.param.watch(self._show_build, ["builds", "offer"])
         session.on_resize.append(self._show_build)
         self._show()
@@ -76,8 +76,9 @@ class StatusView:
         state = self._session.state
         status: Status = state.status
         self.part.show(
-            lead=status.lead, text=status.text, action=status.action, page=self._page, uploaded=state.upload is not None
-        )
+            lead=status.lead, text=status.text, action=status.action, page=self._page,
+            uploaded=state.upload is not None, faded=state.problem is not None or state.stale,
+        )  # fmt: skip
 
     def _do(self, msg: dict[str, Any]) -> None:
         session, name = self._session, str(msg.get("name", ""))

@@ -1,13 +1,22 @@
 const HINTS = [[["B"], "brush"], [["E"], "eraser"], [["[", "]"], "size"], [["←", "→"], "matches"], [["?"], "all keys"]]
 export function render({model, el}) {
+  calmStyleSheets()
   const lead = h("b"), text = h("span"), action = h("button", {type: "button", class: "link", onclick: () => model.send_msg({do: "action"})})
   const build = buildLine((name, more) => model.send_msg({do: name, ...more}))
   const line = h("span", {class: "says", role: "status", "aria-live": "polite"}, lead, " ", text, " ", action)
   const keys = h("span", {class: "keys", "aria-hidden": "true"}, ...HINTS.flatMap(([names, what]) => [...names.map(k => h("kbd", {text: k})), " " + what]))
   el.append(h("div", {class: "status"}, line, build.node, keys))
   let lost = false
+  // Matches of an earlier drawing fade, with the analysis of them.
+  const fade = () => {
+    const frame = frameOf(el), {faded} = model.view
+    if (!frame) return void requestAnimationFrame(fade)
+    frame.style.setProperty("--vfs-shown", faded ? ".3" : "1"); frame.style.setProperty("--vfs-shade", faded ? "grayscale(1)" : "none")
+  }
+  let faded = false
   follow(model, view => {
     if (lost) return
+    if (faded !== !!view.faded) { faded = !!view.faded; fade() }
     put(lead, {text: view.lead || ""}); put(text, {text: view.text || ""}); put(action, {text: view.action || "", hidden: !view.action})
     build.update(view.build)
     keys.hidden = !build.node.hidden
