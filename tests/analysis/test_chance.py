@@ -56,16 +56,20 @@ def test_words_count_what_was_drawn_and_no_p_is_nothing(engine: RegionSearch) ->
     assert said.endswith("(Benjamini–Hochberg over all of them).")
 
 
-def test_words_say_why_no_picture_stands_out() -> None:
-    """Of 99 scores, none of a thousand pictures can: it is the sample that is too small."""
+def test_words_say_when_the_sample_is_too_small() -> None:
+    """With 99 random scores the smallest p is 0.01: 200 of 999 pictures must have it for a rate of 5 %."""
     found = Chance(np.linspace(0, 0.5, 99, dtype=np.float32), n_regions=11, n_pictures=9)
     many = np.full(1000, 0.1)
     many[:2] = 0.9, np.nan
-    assert found.found_words(many).endswith(
-        "0 of 999 pictures score above chance at a false-discovery rate of 5% (Benjamini–Hochberg over all of them). "
-        "The best has p < 0.01; among so many, one alone would need p ≤ 5e-05, which a sample of 99 scores cannot show."
+    assert found.found_words(many) == (
+        "With 99 random scores, fewer than 200 of 999 pictures cannot be told from chance at a false-discovery rate of "
+        "5% (Benjamini–Hochberg over all of them). The best has p < 0.01."
     )
-    assert found.found_words([0.4]).endswith("one alone would need p ≤ 0.05.")
+    many[:201] = 0.9
+    assert found.found_words(many).startswith("201 of 1,000 pictures score above chance")
+    many[:201] = np.where(np.arange(201) < 199, 0.9, 0.1)
+    assert found.found_words(many).startswith("With 99 random scores, fewer than 200 of 1,000")
+    assert found.found_words([0.4]).startswith("0 of 1 pictures score above chance")
     assert found.found_words([np.nan]).startswith("0 of 0 pictures")
 
 

@@ -1,5 +1,6 @@
 """What a score is worth: how random regions of the same shape score in the same pictures."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,18 +79,18 @@ class Chance:
         rate : the share of those found that chance would account for.
         """
         q = self.q_value(scores)
-        known, found = int(np.isfinite(q).sum()), int((q <= rate).sum())
-        said = (
-            f"{found:,} of {known:,} pictures score above chance at a false-discovery rate of {rate:.0%} "
-            "(Benjamini–Hochberg over all of them)."
-        )
+        known, found, n = int(np.isfinite(q).sum()), int((q <= rate).sum()), len(self.scores)
+        how = f"at a false-discovery rate of {rate:.0%} (Benjamini–Hochberg over all of them)."
+        said = f"{found:,} of {known:,} pictures score above chance {how}"
         if found or not known:
             return said
-        # None may say more of the sample than of the pictures.
-        needed, n = rate / known, len(self.scores)
-        more = f", which a sample of {n:,} scores cannot show" if 1 / (n + 1) > needed else ""
-        best = self.p_words(float(np.nanmax(np.asarray(scores, np.float64))))
-        return f"{said} The best has {best}; among so many, one alone would need p ≤ {needed:.2g}{more}."
+        best = f"The best has {self.p_words(float(np.nanmax(np.asarray(scores, np.float64))))}."
+        # So many pictures need the smallest p that the sample can show; one would need more of it.
+        fewest = math.ceil(known / (rate * (n + 1)))
+        if fewest > 1:
+            few = f"fewer than {fewest:,} of {known:,} pictures"
+            said = f"With {n:,} random scores, {few} cannot be told from chance {how}"
+        return f"{said} {best}"
 
     def added_to(self, result: xr.Dataset) -> xr.Dataset:
         """Return a result with p and q of its matches, and q of every picture, and how they were counted."""
