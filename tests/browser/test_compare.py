@@ -69,6 +69,9 @@ def test_the_numbers_are_those_of_the_pure_functions(page: Any, served: Any) -> 
     assert fact(page, "in both top tens") == f"{expected.in_both(10)} of 10"
     assert fact(page, "rank correlation, 23 pictures") == f"ρ {expected.rho:.2f}"
     assert [list(a.ids[:10]), list(b.ids[:10])] == rows(page)[-2:]
+    # Each match tells where it is on the other side: those of B that A has not are gained.
+    gained = [column for found in page.evaluate(_SOURCES) for column in found.get("what", []) if "gained, " in column]
+    assert len(gained) == 10 - expected.in_both(10)
     # The same layer on both sides agrees with itself.
     page.get_by_label("Layer of A").select_option("stage3")
     page.locator(".fact b").filter(has_text="10 of 10").wait_for()
@@ -111,6 +114,11 @@ def test_rows_of_layers_and_datasets_come_and_go(page: Any) -> None:
     page.get_by_label("Layer of C").wait_for()
     page.get_by_role("radiogroup", name="Row that is compared with B").get_by_role("radio", name="C").click()
     page.get_by_label("Rank in C, from").wait_for()
+    page.get_by_role("button", name="Add a layer or network").focus()
+    page.keyboard.press("Enter")
+    page.get_by_label("Layer of D").wait_for()
+    page.get_by_role("button", name="Add a layer or network").wait_for(state="hidden")  # four are the most
+    page.get_by_role("button", name="Take row D away").click()
     page.get_by_role("button", name="Take row C away").click()
     page.get_by_label("Rank in A, from").wait_for()
     assert page.get_by_label("Layer of C").count() == 0 or not page.get_by_label("Layer of C").is_visible()

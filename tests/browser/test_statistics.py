@@ -1,5 +1,6 @@
 """The statistics tab: by keyboard and by mouse."""
 
+import re
 from typing import Any
 
 import pytest
@@ -19,7 +20,10 @@ def test_a_label_that_holds_the_mark_scores_higher(browser: Any, served: Any) ->
     page.get_by_role("group", name="Statistics").get_by_label("Groups").select_option("label")
     said = page.locator(".said h3").filter(has_text="label cross score higher")
     said.wait_for()
-    assert "n 11 against 12" in said.inner_text()
+    told = said.inner_text()
+    assert "n 11 against 12" in told
+    assert re.search(r"95 % interval \d+ % to \d+ %; Cliff’s delta [+−][01]\.\d\d", told), told
+    assert "after correction for 2 groups" in told
     group = page.get_by_role("group", name="Statistics")
     group.focus()
     page.keyboard.press("ArrowDown")
@@ -29,5 +33,13 @@ def test_a_label_that_holds_the_mark_scores_higher(browser: Any, served: Any) ->
     said.wait_for()
     page.get_by_label("Interval resamples").select_option("domain")
     page.locator(".said p").filter(has_text="2 values of domain").wait_for()
+    # By keyboard: which groups, and against which.
+    against = group.get_by_label("Against")
+    against.focus()
+    page.keyboard.press("End")
+    page.locator(".said h3").filter(has_text="cross score higher than those of rings").wait_for()
+    group.get_by_label("Groups").focus()
+    page.keyboard.press("Home")
+    page.locator(".said h3").filter(has_text="domain").wait_for()
     page.close()
     assert not opened.troubles
