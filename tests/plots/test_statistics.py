@@ -5,6 +5,7 @@ import pytest
 
 from vfs_panel.analysis.statistics import compare_groups, groups_of
 from vfs_panel.plots.statistics import StatisticRows, statistics, statistics_data
+from vfs_panel.plots.text import text_width
 from vfs_panel.plots.theme import DARK
 
 
@@ -22,4 +23,7 @@ def test_estimates_lie_on_the_axis_and_small_groups_have_none(width):
     assert data["chosen"]["top"] == [30.0 + 32 * list(found.table.index).index("sketch")]
     assert rows.row_at(10, 30 + 33) == 1
     assert rows.row_at(10, 5) is None
+    places, room = data["tick"]["col"], [text_width(words, 11.5) for words in data["tick"]["text"]]
+    gaps = np.diff(places) - (np.array(room[1:]) + room[:-1]) / 2
+    assert gaps.min() > 4  # no word touches the next
     statistics(data, rows, theme=DARK)

@@ -13,6 +13,7 @@ from vfs_panel.plots.theme import LIGHT, Theme
 
 MOST_ROWS = 12
 _TOP, _PITCH = 30, 32
+_NARROW_PX = 180  # of the axis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +119,8 @@ def statistics_data(
 
     bottom = float(_TOP + rows.n * _PITCH)
     marks = [(0.0, "0 %"), (0.25, "25 %"), (0.75, "75 %"), (1.0, "100 %")]
+    if right - left < _NARROW_PX:  # the words would touch
+        marks = [marks[0], marks[-1]]
     edges = rows.columns
     number: list[tuple[float, float, str]] = []
     for y, (_, row) in zip(middles.tolist(), table.iterrows(), strict=True):
