@@ -82,8 +82,8 @@ def test_windows_are_summed_by_a_matrix_as_one_by_one(
     found, plans = [], []
     for waste, calls in ((10**6, 10**6), (0, 0)):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(scan, "MATRIX_WASTE", waste)
-            patch.setattr(scan, "CALL_WASTE", calls)
+            patch.setattr(scan, "MOST_PER_ADD", waste)
+            patch.setattr(scan, "CELLS_PER_ADD", calls)
             plan = scan.make_plan(columns, grid, 6)
         plans.append(plan)
         found.append(

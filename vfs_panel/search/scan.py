@@ -21,10 +21,11 @@ Order = Literal["columns first", "cells first"]
 ORDERS: tuple[Order, ...] = ("columns first", "cells first")
 PRODUCTS_MB = 4.0  # of products at a time: about what a core's cache holds
 BORDERLINE = 1e-5  # of a floor: so near to it, rounding may decide whether a window counts as empty
-# Up to so many times the multiplications of shifted adds, one small product does the same; its matrix may have so many
-# numbers. Each add is a call from Python, for which a thread waits its turn with all others: beside a busy web server
-# that took most of a scan.
-MATRIX_WASTE, CALL_WASTE, MATRIX_MOST = 64, 12, 4_000_000
+# One small product can stand for many shifted adds. It multiplies by zeros too, but each add is a call from Python, for
+# which a thread waits its turn with all others, as beside a busy web server.
+MOST_PER_ADD = 64  # multiplications in place of one, for the sums of a step's columns
+CELLS_PER_ADD = 12  # cells of the grid for each painted one, for magnitudes
+MATRIX_MOST = 4_000_000  # numbers in a matrix of magnitudes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,18 +35,6 @@ class Best:
     score: Tensor
     row: Tensor
     col: Tensor
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Step:
-    """Some columns that are multiplied with one row of cells together."""
-
-    y: int
-    columns: Tensor
-    weights: Tensor
-    shifted: Tensor
-    """The weights as packed codes want them; empty unless they are int8."""
-    sums: "tuple[Sum, ...]"
 
 
 class Sum(NamedTuple):
@@ -59,6 +48,18 @@ class Sum(NamedTuple):
     """Of each column: the row of windows that it adds to, its own column in the window, and its scale."""
     matrix: Tensor | None
     """All of `adds` at once: shape (windows, columns * x), for products of shape (columns * x, n)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """Some columns that are multiplied with one row of cells together."""
+
+    y: int
+    columns: Tensor
+    weights: Tensor
+    shifted: Tensor
+    """The weights as packed codes want them; empty unless they are int8."""
+    sums: tuple[Sum, ...]
 
 
 class Plan(NamedTuple):
@@ -112,7 +113,7 @@ def _sums(adds: list[tuple[int, int, int, float]], columns: Columns, width: int)
         windows = slice(min(rows), max(rows) + 1)
         matrix = None
         # 0 times what overflowed in half precision would spoil windows without it.
-        if (windows.stop - windows.start) * width <= MATRIX_WASTE and columns.scan != "float16":
+        if (windows.stop - windows.start) * width <= MOST_PER_ADD and columns.scan != "float16":
             across = width - columns.sizes[kernel][1] + 1
             filled = np.zeros((windows.stop - windows.start, across, len(own), width), np.float32)
             at = np.arange(across)
@@ -130,7 +131,7 @@ def make_magnitudes(columns: Columns, grid: tuple[int, int, int]) -> list[Tensor
     for kernel, (h, w) in enumerate(columns.sizes):
         first, end = columns.starts[kernel], columns.starts[kernel + 1]
         size = (height - h + 1) * (width - w + 1) * height * width
-        if (end - first) * CALL_WASTE <= height * width or size > MATRIX_MOST:
+        if (end - first) * CELLS_PER_ADD <= height * width or size > MATRIX_MOST:
             found.append(None)
             continue
         weights2 = np.zeros((h, w), np.float32)
