@@ -174,10 +174,7 @@ def _row_columns(
     tiles = grid.tiles(number).take(slice(result.sizes["rank"]))
     ids, labels, domains = (result[name].values.tolist() for name in ("image_id", "label", "domain"))
     ranks, scores = result["rank"].values.tolist(), result["score"].values
-    about = {
-        "url": [row.urls.get(each, "") for each in ids],
-        "rank": ranks, "score": scores, "label": labels, "domain": domains, "image_id": ids,
-    }  # fmt: skip
+    about = {"url": [row.urls.get(each, "") for each in ids], "rank": ranks, "image_id": ids}
     colours = domain_colours(pd.unique(row.result["image_domain"].values), theme)
     words = _captions(row, tiles, ranks, [score_text(float(s)) for s in scores], labels, domains)
     words["dot"]["fill_color"] = [colours.get(domain, theme.other) for domain in domains]

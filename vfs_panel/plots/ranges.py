@@ -149,10 +149,7 @@ def ranges_data(
     at = np.concatenate([*shown, np.empty(0, np.intp)]).astype(int)
     ids, values = result["image"].values[at].tolist(), result["image_score"].values[at]
     labels, domains = result["image_label"].values[at].tolist(), result["image_domain"].values[at].tolist()
-    about = {
-        "url": [urls.get(i, "") for i in ids],
-        "rank": [0] * len(ids), "score": values, "label": labels, "domain": domains, "image_id": ids,
-    }  # fmt: skip
+    about = {"url": [urls.get(i, "") for i in ids], "rank": [0] * len(ids), "image_id": ids}
     where = "in the range" if chosen[1] - chosen[0] < WHOLE else "searched"
     words = [score_text(value) for value in values]
     places = zip(tiles.left.tolist(), (tiles.top + tiles.height + 13).tolist(), words, strict=True)
