@@ -10,10 +10,11 @@ export function render({model, el}) {
   // Matches of an earlier drawing fade, with the analysis of them.
   const fade = () => {
     const frame = frameOf(el), {faded} = model.view
-    if (!frame) return void requestAnimationFrame(fade)
+    if (!frame) return void (gone || requestAnimationFrame(fade))
     frame.style.setProperty("--vfs-shown", faded ? ".3" : "1"); frame.style.setProperty("--vfs-shade", faded ? "grayscale(1)" : "none")
   }
-  let faded = false
+  let faded = false, gone = false
+  model.on("remove", () => { gone = true })
   follow(model, view => {
     if (lost) return
     if (faded !== !!view.faded) { faded = !!view.faded; fade() }
