@@ -25,6 +25,7 @@ from vfs_panel.plots.groups import group_scores
 from vfs_panel.search import RegionQuery, RegionSearch, Stroke
 from vfs_panel.search.engine import Options
 from vfs_panel.search.mask import paint_both, parts_of, to_grid
+from vfs_panel.search.query import cells_around
 
 logger = logging.getLogger(__name__)
 
@@ -134,6 +135,7 @@ def _search(job: Job) -> Outcome:
         "per_image": PER_IMAGE if job.mode == "several" else 1,
         "where": where,
         "exact": not job.preview,
+        "ahead": cells_around(features, np.maximum(mask, away)) if job.preview else None,
     }
 
     def outcome(result: xr.Dataset) -> Outcome:

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from vfs_panel.search.kernels import Kernel
 
@@ -29,6 +30,7 @@ class Ask:
     allowed : bool per picture: search only these.
     groups : int per picture: only the best match of each group; None for no groups.
     k, per_image, compatible, exact : as in `RegionSearch.search`.
+    ahead : Tensor, shape (cell, channel), float64, or None: cells that the next searches will likely have too.
     """
 
     kernels: tuple[Kernel, ...]
@@ -40,6 +42,7 @@ class Ask:
     per_image: int = 1
     compatible: bool = False
     exact: bool = True
+    ahead: Tensor | None = None
 
     def within(self, rows: slice) -> "Ask":
         """Return the same search among some rows of the pictures."""

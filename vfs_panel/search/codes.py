@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -116,7 +117,7 @@ class Columns:
     Attributes
     ----------
     weights : Tensor, shape (column, channel).
-    scale : Tensor, shape (column,), float32: a weight is its int8 code times its column's scale; None for float types.
+    scale : Tensor, shape (column,), float32: what a weight is times its value in `weights`; None for 1.
     rows, cols : the cell of each column in its window.
     weights2 : Tensor, shape (column,), float32: m² of each painted cell.
     starts : first column of each kernel, and the end of the last.
@@ -152,33 +153,43 @@ class Columns:
         return rho + (1 + rho) * (kappa + (1 + kappa) * (_PRODUCT_ROUNDING[self.scan] + sums))
 
 
-def make_columns(kernels: Sequence[Kernel], scan: ScanType, device: torch.device) -> Columns:
-    """Round kernels, on the CPU, to the type of a scan and put them side by side on its device."""
-    parts, scales, kappa = [], [], []
-    for kernel in kernels:
-        weights = kernel.weights
-        if scan == "int8":
-            scale = (weights.abs().amax(1) / 127).to(torch.float32)
-            code = (weights / torch.where(scale > 0, scale, 1.0)[:, None]).round_().clamp_(-127, 127)
-            parts.append(code.to(torch.int8))
-            scales.append(scale)
-            rounded = code * scale[:, None].to(torch.float64)
-        else:
-            parts.append(weights.to(_TYPES[scan]))
-            rounded = parts[-1].to(torch.float64)
-        lost = torch.linalg.vector_norm(weights - rounded, dim=1) / kernel.weights2.sqrt()
-        kappa.append(float(torch.linalg.vector_norm(lost)) * (1 + 1e-4))
+def make_columns(kernels: Sequence[Kernel], scan: ScanType, device: torch.device, *, scaled: bool = False) -> Columns:
+    """Round kernels, on the CPU, to the type of a scan and put them side by side on its device.
+
+    With `scaled`, and always as int8, each column is divided by its largest magnitude, see `scaled_columns`.
+    """
+    # All at once: each operation of a preview waits for its turn beside a busy server.
+    weights, weights2 = (torch.cat([getattr(kernel, name) for kernel in kernels]) for name in ("weights", "weights2"))
+    if scaled or scan == "int8":
+        values, scale = scaled_columns(weights, scan)
+        rounded = values.to(torch.float64) * scale[:, None].to(torch.float64)
+    else:
+        values, scale = weights.to(_TYPES[scan]), None
+        rounded = values.to(torch.float64)
+    lost = torch.linalg.vector_norm(weights - rounded, dim=1).square_().div_(weights2).numpy()
     starts = [0]
     for kernel in kernels:
         starts.append(starts[-1] + len(kernel.cells))
     return Columns(
-        weights=torch.cat(parts).to(device),
-        scale=torch.cat(scales).to(device) if scales else None,
+        weights=values.to(device),
+        scale=None if scale is None else scale.to(device),
         rows=tuple(row for kernel in kernels for row, _ in kernel.cells),
         cols=tuple(col for kernel in kernels for _, col in kernel.cells),
-        weights2=torch.cat([kernel.weights2 for kernel in kernels]).to(torch.float32).to(device),
+        weights2=weights2.to(torch.float32).to(device),
         starts=tuple(starts),
         sizes=tuple(kernel.size for kernel in kernels),
-        kappa=tuple(kappa),
+        kappa=tuple(float(part.sum()) ** 0.5 * (1 + 1e-4) for part in np.split(lost, starts[1:-1])),
         scan=scan,
     )
+
+
+def scaled_columns(weights: Tensor, scan: ScanType) -> tuple[Tensor, Tensor]:
+    """Round columns (column, channel), float64, to a type, each divided by its largest magnitude; return their scales.
+
+    So a cell of a picture gives the same column however much of it is painted.
+    """
+    top = weights.abs().amax(1)
+    unit = weights / torch.where(top > 0, top, 1.0)[:, None]
+    if scan == "int8":
+        return (unit * 127).round_().to(torch.int8), (top / 127).to(torch.float32)
+    return unit.to(_TYPES[scan]), top.to(torch.float32)

@@ -41,6 +41,7 @@ class Options(TypedDict, total=False):
     exclude_query: bool
     compatible: bool
     exact: bool
+    ahead: ArrayLike | None
 
 
 class RegionSearch:
@@ -168,6 +169,7 @@ class RegionSearch:
         exclude_query: bool = True,
         compatible: bool = False,
         exact: bool = True,
+        ahead: ArrayLike | None = None,
     ) -> Ask:
         if not 1 <= k <= MAX_K:
             raise QueryError(f"k is {k}; it must be from 1 to {MAX_K}.")
@@ -186,7 +188,16 @@ class RegionSearch:
             per_image=per_image,
             compatible=compatible,
             exact=exact,
+            ahead=None if ahead is None else self._cells(ahead),
         )
+
+    def _cells(self, ahead: ArrayLike) -> torch.Tensor:
+        cells = torch.from_numpy(np.asarray(ahead, np.float64))
+        if cells.ndim != 2 or cells.shape[1] != self.spec.grid[0]:
+            raise QueryError(
+                f"ahead has shape {tuple(cells.shape)}; expected features of cells, (cell, {self.spec.grid[0]})."
+            )
+        return cells
 
     def _allowed(self, where: Where | None, query: RegionQuery, exclude_query: bool) -> NDArray[np.bool_]:
         allowed = self._searchable.copy()
@@ -229,6 +240,7 @@ class RegionSearch:
         exclude_query: bool = True,
         compatible: bool = False,
         exact: bool = True,
+        ahead: ArrayLike | None = None,
         cancel: threading.Event | None = None,
     ) -> xr.Dataset:
         """Find the regions that are most like the query, in every picture of the store.
@@ -250,6 +262,9 @@ class RegionSearch:
         exclude_query : leave out the picture the query was painted on, if it is in the store.
         compatible : equal to visualfeaturesearch 1.0.0, which adds 1e-5 to every magnitude.
         exact : score matches in float64 and certify that none is missed; False for a preview from the scan alone.
+            Previews keep the products of their cells, so that further ones of the same cells are ready sooner.
+        ahead : shape (cell, channel): of a preview, features of cells that later ones will likely have, as those of
+            `cells_around`.
         cancel : stops the search when set, unless its pass answers somebody else's too.
 
         Returns
@@ -272,7 +287,7 @@ class RegionSearch:
         start = time.perf_counter()
         ask = self._ask(
             query, k=k, unique=unique, per_image=per_image, where=where, exclude_query=exclude_query,
-            compatible=compatible, exact=exact,
+            compatible=compatible, exact=exact, ahead=ahead,
         )  # fmt: skip
         return self._labelled(query, ask, self._together.answer(ask, cancel), unique, start)
 

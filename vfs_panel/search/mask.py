@@ -45,12 +45,14 @@ def paint(strokes: Iterable[Stroke], geometry: Geometry) -> NDArray[np.uint8]:
 def paint_both(strokes: Iterable[Stroke], geometry: Geometry) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Paint strokes as `paint` does; return what they include and what they exclude, which never overlap fully."""
     included, excluded = (np.zeros(geometry.input_px, np.float32) for _ in range(2))
+    modes: set[Mode] = set()
     for stroke in strokes:
         cover = _cover(stroke, geometry)
+        modes.add(stroke.mode)
         for whole, mode in ((included, "include"), (excluded, "exclude")):
             if stroke.mode == mode:
                 np.maximum(whole, cover, out=whole)
-            else:
+            elif mode in modes:
                 np.subtract(whole, cover, out=whole)
                 np.maximum(whole, 0, out=whole)
     return np.round(included * 255).astype(np.uint8), np.round(excluded * 255).astype(np.uint8)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 STORED = "stored"
 FAST_MS = 20.0  # a float32 scan this fast is preferred: every picture's score is then exact, not the matches' only
+KEPT_MB, KEPT_PART = 2000.0, 4  # products kept between previews may take so much, or a quarter of what the codes take
 SHARE_OF_FREE = 0.5  # of the free memory that an engine takes without being told
 
 
@@ -31,11 +32,13 @@ class Plan:
     ----------
     scan_type : type of the codes in memory; None: nothing is held, features are streamed.
     reason : why, in words.
+    room_mb : how much memory may be taken.
     predicted_ms : what a scan is expected to take in each type that was timed, for a region of typical size.
     """
 
     scan_type: ScanType | None
     reason: str
+    room_mb: float = 0.0
     predicted_ms: dict[str, float] = field(default_factory=dict)
 
 
@@ -70,7 +73,8 @@ def make_plan(
     if len(fits) == 1 or device.type != "cpu" or not spans_within(store, layer, rows):
         chosen = fits[-1] if device.type == "cpu" else fits[0]
         left_out = [t for t in candidates if t not in fits]
-        return Plan(chosen, f"{left_out[0]} would need {_need(store, layer, rows, left_out[0])}" if left_out else "")
+        reason = f"{left_out[0]} would need {_need(store, layer, rows, left_out[0])}" if left_out else ""
+        return Plan(chosen, reason, room_mb)
     channels, height, width = store.spec(layer).grid
     typical = max(1, round(0.18 * height * width))  # a stroke over some 40 % of the picture's width
     n = rows.stop - rows.start
@@ -83,7 +87,7 @@ def make_plan(
     if predicted.get("float32", FAST_MS) < FAST_MS:
         chosen = "float32"
     others = ", ".join(f"{t} {ms:.0f} ms" for t, ms in predicted.items() if t != chosen)
-    return Plan(chosen, f"about {predicted[chosen]:.0f} ms a search; {others}", predicted)
+    return Plan(chosen, f"about {predicted[chosen]:.0f} ms a search; {others}", room_mb, predicted)
 
 
 def _sensible(scan_type: ScanType, store: "FeatureStore", layer: str, device: torch.device) -> bool:
@@ -106,7 +110,9 @@ def make_tier(
     if plan.scan_type is not None:
         try:
             with memory_said(plan.scan_type):
-                return ResidentTier(store, layer, rows, device, plan.scan_type), plan
+                held = resident_bytes(store, layer, rows, plan.scan_type)
+                kept = min(plan.room_mb * 1e6 - held, max(KEPT_MB * 1e6, held / KEPT_PART))
+                return ResidentTier(store, layer, rows, device, plan.scan_type, kept_bytes=kept), plan
         except OutOfMemoryError:
-            plan = Plan(None, f"there was no memory for {plan.scan_type}", plan.predicted_ms)
+            plan = Plan(None, f"there was no memory for {plan.scan_type}", predicted_ms=plan.predicted_ms)
     return StreamedTier(store, layer, rows, device), plan

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import distance_transform_edt
 
 from vfs_panel.errors import QueryError
 
@@ -168,3 +169,22 @@ class RegionQuery:
         if self.without_share > 0:
             found += [(query, -self.without_share / len(self.without)) for query in self.without]
         return found
+
+
+def cells_around(features: xr.DataArray | ArrayLike, mask: ArrayLike) -> NDArray[np.float32]:
+    """Return the features of the cells that are not in a region, the nearest first: those that a pen may come to next.
+
+    Parameters
+    ----------
+    features : shape (channel, y, x).
+    mask : shape (y, x); the cells above 0 are the region.
+
+    Returns
+    -------
+    Array of shape (cell, channel), without cells that cannot be searched for.
+    """
+    inside = np.asarray(mask) > 0
+    distance = distance_transform_edt(~inside) if inside.any() else np.ones(inside.shape)
+    order = np.argsort(distance, axis=None, kind="stable")[np.count_nonzero(inside) :]
+    found = np.asarray(features, np.float32).reshape(-1, inside.size).T[order]
+    return np.ascontiguousarray(found[np.isfinite(found).all(1)])

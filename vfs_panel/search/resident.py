@@ -21,8 +21,10 @@ from vfs_panel.search.codes import (
     empty_codes,
     encode,
     make_columns,
+    scaled_columns,
 )
 from vfs_panel.search.devices import device_words
+from vfs_panel.search.kept import KeptProducts, keys_of, weighted_sums, windows_of
 from vfs_panel.search.kernels import make_kernel
 from vfs_panel.search.packing import PackedCodes, pack
 from vfs_panel.search.scan import Best, Order
@@ -40,6 +42,8 @@ ENCODE_MB = 2.0  # of float32 features that one thread turns into codes at a tim
 SLAB_MB = 36.0  # of codes in one slab; more than the 32 MiB up to which glibc keeps what is freed
 GPU_REACH = 64.0  # a GPU's slabs against a core's: waiting for one costs as much as a pass over a small one
 FUSED_TESTED, FUSED_AGREES = 256, 1e-3  # pictures that the fused kernel is tested on, and how near it must come
+WEIGHED = 16_384  # pictures whose kept products one thread weighs at a time: so many sums stay in a core's cache
+PASS_COLUMNS = 48  # of new cells in one pass over the codes, those that are likely needed soon included
 FEW = 3  # slabs with less than one in so many pictures left by a filter are gathered before they are multiplied
 
 
@@ -56,7 +60,14 @@ class ResidentTier:
     """All features of some rows in the memory of one device, as codes of one type, in slabs of pictures."""
 
     def __init__(
-        self, store: "FeatureStore", layer: str, rows: slice, device: torch.device, scan_type: ScanType
+        self,
+        store: "FeatureStore",
+        layer: str,
+        rows: slice,
+        device: torch.device,
+        scan_type: ScanType,
+        *,
+        kept_bytes: float = 0,
     ) -> None:
         self._store, self._layer = store, layer
         self.rows, self.device, self.scan_type = rows, device, scan_type
@@ -71,6 +82,7 @@ class ResidentTier:
         self._fused = self._test_fused()
         self._orders = self._time_orders()
         self.rho = torch.cat([slab.rho for slab in self.slabs]).cpu() if self.slabs else torch.zeros(0)
+        self._kept = self._room(kept_bytes)
         kind = "features" if scan_type == "float32" else f"{scan_type} codes"
         size = size_words(sum(slab.nbytes for slab in self.slabs))
         self.words = f"{device_words(device)}, all {kind} in memory, {size}"
@@ -96,6 +108,13 @@ class ResidentTier:
 
             for _ in spread(fill, [slice(a, b) for a, b in pairwise(edges)]):
                 pass
+
+    def _room(self, most_bytes: float) -> KeptProducts:
+        """Return room for products, in chunks of whole slabs that all cores share."""
+        n = self.rows.stop - self.rows.start
+        rounds = -(-n // (cores() * WEIGHED))
+        step = -(-n // (max(1, rounds) * cores() * self._step)) * self._step
+        return KeptProducts(self.grid[1:], n, max(1, step), most_bytes if self.device.type == "cpu" else 0)
 
     def _test_fused(self) -> bool:
         """Return whether the fused kernel runs here and agrees with the plain path, its oracle, on some pictures."""
@@ -146,12 +165,13 @@ class ResidentTier:
             return {1: "columns first"}
         first = self.slabs[0]
         assert isinstance(first, Codes)
-        sample = first[: timed_pictures(self.grid)].contiguous()
-        if self.scan_type == "int8" and faster_packed(sample, self.grid):
+        # A whole slab: what packing saves shows where rows are long.
+        if self.scan_type == "int8" and faster_packed(first, self.grid):
             for number, slab in enumerate(self.slabs):
                 assert isinstance(slab, Codes)
                 self.slabs[number] = pack(slab)
             return {1: "columns first"}
+        sample = first[: timed_pictures(self.grid)].contiguous()
         return {
             cells: min(scan.ORDERS, key=lambda order: time_scan(sample, self.grid, cells, self.scan_type, order))
             for cells in CELLS_TIMED
@@ -161,10 +181,28 @@ class ResidentTier:
         """Return the order of the product that is fastest for so many columns."""
         return self._orders[min(self._orders, key=lambda cells: abs(np.log(cells / columns)))]
 
+    @property
+    def scaled(self) -> bool:
+        """Whether `scan` wants the columns scaled: so that products can be kept."""
+        return len(self._kept) > 0 and not self._fused
+
     def scan(
-        self, columns: Columns, floors: list[float], *, count: int, compatible: bool, wanted: NDArray[np.bool_]
+        self,
+        columns: Columns,
+        floors: list[float],
+        *,
+        count: int,
+        compatible: bool,
+        wanted: NDArray[np.bool_],
+        ahead: Tensor | None = None,
     ) -> Iterator[tuple[float, NDArray[np.intp], Best]]:
         """Yield the share that is done, pictures, and their best windows."""
+        if self.scaled and FEW * wanted.sum() >= len(wanted):
+            with self._kept.using() as may:
+                new = self._new_columns(columns, ahead) if may else None
+                if new is not None:
+                    yield from self._weigh(columns, new, floors, count=count, compatible=compatible)
+                    return
         order = self.order(len(columns))
         plan = scan.make_plan(columns, self.grid, self._step)
         parts = [part for part in cut(self.rows.stop - self.rows.start, self._step) if wanted[part].any()]
@@ -184,6 +222,59 @@ class ResidentTier:
         results = map(task, parts) if self.device.type == "cuda" else spread(task, parts)
         for number, (at, best) in enumerate(results, 1):
             yield number / len(parts), at, best
+
+    def _new_columns(self, columns: Columns, ahead: Tensor | None) -> Tensor | None:
+        """Return the columns that are to be multiplied before all are kept; None if this search had better not."""
+        keys = keys_of(columns.weights)
+        missing = self._kept.missing(keys)
+        if missing and (ahead is None or len(set(keys)) > len(self._kept)):
+            return None
+        new = columns.weights[missing]
+        room = min(PASS_COLUMNS - len(missing), len(self._kept) - len(set(keys)))
+        if ahead is None or not missing or room <= 0:
+            return new
+        # To read all codes is most of the work: a few columns more cost little then.
+        soon, _ = scaled_columns(ahead, self.scan_type)
+        soon = soon[self._kept.missing(keys_of(soon))]
+        known = {keys[number] for number in missing}
+        soon = soon[[number for number, key in enumerate(keys_of(soon)) if key not in known][:room]]
+        return torch.cat([new, soon])
+
+    def _weigh(
+        self, columns: Columns, new: Tensor, floors: list[float], *, count: int, compatible: bool
+    ) -> Iterator[tuple[float, NDArray[np.intp], Best]]:
+        """Scan as `scan` does, by products that are kept, after multiplying and keeping those of `new` columns."""
+        _, height, width = self.grid
+        keys, new_keys = keys_of(columns.weights), keys_of(new)
+        filled = torch.tensor(self._kept.take(new_keys, keys), dtype=torch.int64)
+        assert columns.scale is not None
+        first = [place * height * width for place in self._kept.places(keys)]
+        sums = windows_of(columns, (height, width), columns.scale, first)
+        squares = windows_of(columns, (height, width), columns.weights2)
+        steps = [scan.whole_step(y, new) for y in range(height)] if len(new) else []
+        order = self.order(max(1, len(new)))
+        spans = self._kept.spans
+
+        def task(part: slice) -> Best:
+            kept, span = self._kept.chunks[part.start], spans[part.start]
+            slabs = [self.slabs[at // self._step] for at in range(span.start, span.stop, self._step)]
+            for number, slab in enumerate(slabs):
+                own = slice(number * self._step, number * self._step + len(slab))
+                for step in steps:
+                    kept[filled, step.y, :, own] = scan.products(slab, step, order)
+            norm2 = torch.cat([slab.norm2 for slab in slabs], 2).flatten(0, 1)
+            totals = weighted_sums(kept.flatten(0, 2), sums)
+            magnitudes = [square.sqrt_() for square in weighted_sums(norm2, squares)]
+            return scan.best_of(totals, magnitudes, columns, floors, count=count, compatible=compatible)
+
+        whole = False
+        try:
+            for number, best in enumerate(spread(task, [slice(i, i + 1) for i in range(len(spans))]), 1):
+                whole = number == len(spans)
+                yield number / len(spans), np.arange(spans[number - 1].start, spans[number - 1].stop), best
+        finally:
+            if not whole:
+                self._kept.drop(new_keys)
 
     def floats(self, rows: NDArray[np.intp]) -> NDArray[np.floating]:
         """Return stored features (n, channel, y, x): from memory if nothing was lost, else from the store."""

@@ -4,7 +4,7 @@ Codes lie as (y, x, picture, channel). One row of cells of many pictures is then
 alone whose cell can lie in that row; and a shifted add runs over all windows of a row and all pictures at once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal, NamedTuple
@@ -98,7 +98,7 @@ def make_steps(columns: Columns, grid: tuple[int, int, int], pictures: int) -> l
             part = adds[start : start + most]
             index = torch.tensor([column for column, _ in part], device=columns.weights.device)
             weights = columns.weights[index]
-            moved = shifted(weights) if columns.scale is not None else torch.empty(0)
+            moved = shifted(weights) if columns.scan == "int8" else torch.empty(0)
             sums = tuple(_sums([add for _, add in part], columns, width))
             steps.append(Step(y, index, weights, moved, sums))
     return steps
@@ -184,54 +184,36 @@ def window_sums(codes: Codes | PackedCodes, columns: Columns, steps: list[Step],
     return totals
 
 
-def plane_sums(planes: Tensor, columns: Columns) -> list[Tensor]:
-    """Return what `window_sums` does, from the products of all columns with all cells: (column, y, x, n)."""
-    _, height, width, n = planes.shape
+def whole_step(y: int, weights: Tensor) -> Step:
+    """Return a step that multiplies columns (column, channel) with a whole row of cells, and adds nothing."""
+    moved = shifted(weights) if weights.dtype == torch.int8 else torch.empty(0)
+    return Step(y, torch.arange(len(weights)), weights, moved, ())
+
+
+def plane_sums(planes: Sequence[Tensor], columns: Columns) -> list[Tensor]:
+    """Return what `window_sums` does, from each column's products with all cells, (y, x, n), without its scale."""
+    height, width, n = planes[0].shape
+    scale = [1.0] * len(columns) if columns.scale is None else columns.scale.tolist()
     totals = []
     for kernel, (h, w) in enumerate(columns.sizes):
-        total = torch.zeros(height - h + 1, width - w + 1, n, device=planes.device)
+        total = torch.zeros(height - h + 1, width - w + 1, n, device=planes[0].device)
         for column in range(columns.starts[kernel], columns.starts[kernel + 1]):
             row, col = columns.rows[column], columns.cols[column]
-            total += planes[column, row : row + total.shape[0], col : col + total.shape[1]]
+            plane = planes[column][row : row + total.shape[0], col : col + total.shape[1]]
+            total.add_(plane, alpha=scale[column])
         totals.append(total)
     return totals
 
 
-def best_of(
-    totals: list[Tensor],
-    norm2: Tensor,
-    columns: Columns,
-    magnitudes: list[Tensor | None],
-    floors: list[float],
-    *,
-    count: int,
-    compatible: bool,
-) -> Best:
-    """Divide the sums of every window by its magnitude, and return the best windows of every picture.
+def window_magnitudes(norm2: Tensor, columns: Columns, matrices: list[Tensor | None]) -> list[Tensor]:
+    """Return, per kernel, ‖m⊙d‖ of every window: norm2 (y, x, n) -> (y-h+1, x-w+1, n).
 
-    Parameters
-    ----------
-    totals : from `window_sums` or `plane_sums`; overwritten.
-    norm2 : Tensor, shape (y, x, n).
-    magnitudes : from `make_magnitudes`.
-    floors : per kernel; windows of a magnitude not above it score 0.
-    count, compatible : as in `kernels.best_windows` and `kernels.region_cosine`.
+    `matrices` are those of `make_magnitudes`.
     """
-    found = []
-    for kernel, total in enumerate(totals):
-        size = _magnitude(norm2, columns, kernel, magnitudes[kernel])
-        if compatible:
-            total.div_(size.add_(kernels.REFERENCE_EPS))
-        else:
-            total.div_(size).masked_fill_(size <= floors[kernel] * (1 - BORDERLINE), 0.0)
-            # The exact score may hold such a window for empty, and 0 may be more than what was found here.
-            torch.where(size <= floors[kernel] * (1 + BORDERLINE), total.clamp_min(0), total, out=total)
-        found.append(_best(total, count, columns.sizes[kernel]))
-    return Best(*(torch.stack([one[part] for one in found]) for part in range(3)))
+    return [_magnitude(norm2, columns, kernel, matrix) for kernel, matrix in enumerate(matrices)]
 
 
 def _magnitude(norm2: Tensor, columns: Columns, kernel: int, matrix: Tensor | None) -> Tensor:
-    """‖m⊙d‖ of every window: norm2 (y, x, n) -> (y-h+1, x-w+1, n)."""
     h, w = columns.sizes[kernel]
     height, width = norm2.shape[0] - h + 1, norm2.shape[1] - w + 1
     if matrix is not None:
@@ -243,6 +225,36 @@ def _magnitude(norm2: Tensor, columns: Columns, kernel: int, matrix: Tensor | No
     ):
         total.add_(norm2[row : row + height, col : col + width], alpha=weight2)
     return total.sqrt_()
+
+
+def best_of(
+    totals: list[Tensor],
+    sizes: list[Tensor],
+    columns: Columns,
+    floors: list[float],
+    *,
+    count: int,
+    compatible: bool,
+) -> Best:
+    """Divide the sums of every window by its magnitude, and return the best windows of every picture.
+
+    Parameters
+    ----------
+    totals : from `window_sums` or `plane_sums`; overwritten.
+    sizes : from `window_magnitudes`; overwritten.
+    floors : per kernel; windows of a magnitude not above it score 0.
+    count, compatible : as in `kernels.best_windows` and `kernels.region_cosine`.
+    """
+    found = []
+    for kernel, (total, size) in enumerate(zip(totals, sizes, strict=True)):
+        if compatible:
+            total.div_(size.add_(kernels.REFERENCE_EPS))
+        else:
+            total.div_(size).masked_fill_(size <= floors[kernel] * (1 - BORDERLINE), 0.0)
+            # The exact score may hold such a window for empty, and 0 may be more than what was found here.
+            torch.where(size <= floors[kernel] * (1 + BORDERLINE), total.clamp_min(0), total, out=total)
+        found.append(_best(total, count, columns.sizes[kernel]))
+    return Best(*(torch.stack([one[part] for one in found]) for part in range(3)))
 
 
 def _best(total: Tensor, count: int, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
@@ -265,4 +277,5 @@ def scan_slab(
 ) -> Best:
     """Return the best `count` windows of every picture of a slab under each kernel."""
     totals = window_sums(codes, columns, plan.steps, order)
-    return best_of(totals, codes.norm2, columns, plan.magnitudes, floors, count=count, compatible=compatible)
+    sizes = window_magnitudes(codes.norm2, columns, plan.magnitudes)
+    return best_of(totals, sizes, columns, floors, count=count, compatible=compatible)

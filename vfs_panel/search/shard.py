@@ -75,14 +75,18 @@ class Shard:
     def _steps(self, asks: Sequence[Ask], cancel: Cancel | None) -> Iterator[tuple[float, Callable[[], list[Answer]]]]:
         kernels = [kernel for ask in asks for kernel in ask.kernels]
         floors = [floor for ask in asks for floor in ask.floors]
-        columns = make_columns(kernels, self.tier.scan_type, self.tier.device)
+        columns = make_columns(kernels, self.tier.scan_type, self.tier.device, scaled=self.tier.scaled)
         wanted = np.any([ask.allowed for ask in asks], axis=0)
         count = max([ask.per_image for ask in asks if not ask.exact], default=1)
         shape = (len(kernels), len(wanted), count)
         y, x = np.full(shape, -1, np.int32), np.full(shape, -1, np.int32)
         scanned = _Scanned(np.full(shape, -np.inf, np.float32), y, x)
         compatible = asks[0].compatible
-        for done, at, best in self.tier.scan(columns, floors, count=count, compatible=compatible, wanted=wanted):
+        previews = [ask for ask in asks if not ask.exact]
+        ahead = torch.cat([_ahead(ask) for ask in previews]) if previews else None
+        for done, at, best in self.tier.scan(
+            columns, floors, count=count, compatible=compatible, wanted=wanted, ahead=ahead
+        ):
             if cancel is not None and cancel.is_set():
                 raise SearchCancelled("The search was cancelled.")
             scanned.score[:, at] = best.score.cpu()
@@ -205,6 +209,11 @@ class Shard:
             rescored=rescored,
             bound=float(slack.max()) if len(slack) else 0.0,
         )
+
+
+def _ahead(ask: Ask) -> torch.Tensor:
+    none = torch.empty(0, ask.kernels[0].weights.shape[1], dtype=torch.float64)
+    return none if ask.ahead is None else ask.ahead
 
 
 def other_region(score: NDArray[np.float32], share: float) -> NDArray[np.float32]:

@@ -37,10 +37,23 @@ class StreamedTier:
         share = (rows.stop - rows.start) / max(store.n_images, 1)
         self.words = f"{device_words(device)}, features read from disk, {size_words(store.nbytes(layer) * share)}"
 
+    @property
+    def scaled(self) -> bool:
+        """Whether `scan` wants the columns scaled."""
+        return False
+
     def scan(
-        self, columns: Columns, floors: list[float], *, count: int, compatible: bool, wanted: NDArray[np.bool_]
+        self,
+        columns: Columns,
+        floors: list[float],
+        *,
+        count: int,
+        compatible: bool,
+        wanted: NDArray[np.bool_],
+        ahead: Tensor | None = None,
     ) -> Iterator[tuple[float, NDArray[np.intp], Best]]:
         """Yield the share that is done, pictures, and their best windows, as blocks come from the store."""
+        del ahead  # what is not held because memory is short is not kept either
         channels, height, width = self.grid
         spans = [s for s in self._spans if wanted[s.start - self.rows.start : s.stop - self.rows.start].any()]
         weights, magnitudes = columns.weights, scan.make_magnitudes(columns, self.grid)
@@ -60,8 +73,9 @@ class StreamedTier:
                     planes = (weights @ wide).permute(1, 2, 0).contiguous()
                     planes = planes.view(len(columns), height, width, len(raw))
                     norm2 = self._norm2[:, :, first + part.start : first + part.stop].to(self.device)
-                    totals = scan.plane_sums(planes, columns)
-                    return scan.best_of(totals, norm2, columns, magnitudes, floors, count=count, compatible=compatible)
+                    totals = scan.plane_sums(list(planes), columns)
+                    sizes = scan.window_magnitudes(norm2, columns, magnitudes)
+                    return scan.best_of(totals, sizes, columns, floors, count=count, compatible=compatible)
 
                 parts = cut(len(stored), step)
                 for part, best in zip(parts, spread(task, parts), strict=True):

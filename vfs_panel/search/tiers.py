@@ -28,10 +28,30 @@ class Tier(Protocol):
     rho: Tensor
     words: str
 
+    @property
+    def scaled(self) -> bool:
+        """Whether `scan` wants the columns scaled."""
+        ...
+
     def scan(
-        self, columns: Columns, floors: list[float], *, count: int, compatible: bool, wanted: NDArray[np.bool_]
+        self,
+        columns: Columns,
+        floors: list[float],
+        *,
+        count: int,
+        compatible: bool,
+        wanted: NDArray[np.bool_],
+        ahead: Tensor | None = None,
     ) -> Iterator[tuple[float, NDArray[np.intp], Best]]:
-        """Yield the share that is done, pictures, and their best windows; all `wanted` ones in the end."""
+        """Yield the share that is done, pictures, and their best windows; all `wanted` ones in the end.
+
+        Parameters
+        ----------
+        columns : of the tier's type, scaled if it says so.
+        floors, count, compatible : as in `scan.best_of`.
+        ahead : None for a search that stands alone. In a row of previews, cells (cell, channel) that the next ones
+            will likely have: a tier may keep their products, and those of the columns.
+        """
         ...
 
     def floats(self, rows: NDArray[np.intp]) -> NDArray[np.floating]:

@@ -6,7 +6,7 @@ core taken by somebody else they scanned at a quarter of their speed, these at t
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
 import torch
@@ -29,7 +29,8 @@ def _workers() -> ThreadPoolExecutor:
 def spread(task: Callable[[slice], T], parts: Iterable[slice]) -> Iterator[T]:
     """Do a task for every part, on all cores, and yield what it returns in the parts' order.
 
-    What a task raises is raised here, and parts that were not begun are dropped; so they are when the caller stops.
+    What a task raises is raised here, and parts that were not begun are dropped; so they are when the caller stops. No
+    task runs any more when this has ended.
     """
 
     def run(part: slice) -> T:
@@ -43,3 +44,4 @@ def spread(task: Callable[[slice], T], parts: Iterable[slice]) -> Iterator[T]:
     finally:
         for future in waiting:
             future.cancel()
+        wait(waiting)

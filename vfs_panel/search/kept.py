@@ -1,0 +1,152 @@
+"""Products of painted cells with every picture, kept from one search for the next.
+
+Under a pen, the cells of a region are mostly those of a moment ago; what changes is how much of each is painted, and
+that is a factor. So a cell's product with every cell of every picture is worth keeping: while the pen stays on cells
+that are known, a preview reads no features, it only weighs what is kept and adds.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vfs_panel.search.codes import Columns
+from vfs_panel.search.tiers import cut
+
+
+class KeptProducts:
+    """Room for the products of some columns with all pictures of a tier; those used longest ago make way.
+
+    Parameters
+    ----------
+    grid : (y, x) of the features.
+    n : pictures.
+    step : pictures in one chunk.
+    most_bytes : how much memory all of it may take; none of it is taken before it is needed.
+
+    Attributes
+    ----------
+    spans : the pictures of each chunk.
+    chunks : Tensors of shape (place, y, x, pictures of the chunk), float32.
+    """
+
+    def __init__(self, grid: tuple[int, int], n: int, step: int, most_bytes: float) -> None:
+        height, width = grid
+        self._places = int(max(0.0, most_bytes) // (4 * height * width * n)) if n else 0
+        self.spans = cut(n, step)
+        try:
+            self.chunks = [torch.empty(self._places, height, width, span.stop - span.start) for span in self.spans]
+        except RuntimeError:  # a system that sets aside all memory at once has not so much
+            self._places, self.chunks = 0, []
+        self._at: OrderedDict[bytes, int] = OrderedDict()
+        self._free = iter(range(self._places))
+        self._given_back: list[int] = []
+        self._used = threading.Lock()
+
+    def __len__(self) -> int:
+        return self._places
+
+    @contextmanager
+    def using(self) -> Iterator[bool]:
+        """Whether the caller may use it until the block ends; not while another search does."""
+        may = self._places > 0 and self._used.acquire(blocking=False)
+        try:
+            yield may
+        finally:
+            if may:
+                self._used.release()
+
+    def missing(self, keys: Sequence[bytes]) -> list[int]:
+        """Return which of some columns are not kept, by their numbers; of equal ones the first."""
+        first = {key: number for number, key in reversed(list(enumerate(keys)))}
+        return sorted(number for key, number in first.items() if key not in self._at)
+
+    def take(self, new: Sequence[bytes], beside: Sequence[bytes]) -> list[int]:
+        """Give new columns places, of others if need be, but not of those `beside` which they are needed.
+
+        A place holds nothing sensible before it is filled: `drop` it if it never is.
+        """
+        for key in beside:
+            if key in self._at:
+                self._at.move_to_end(key)
+        for key in new:
+            self._at[key] = self._place()
+        return self.places(new)
+
+    def _place(self) -> int:
+        if self._given_back:
+            return self._given_back.pop()
+        place = next(self._free, None)
+        return self._at.popitem(last=False)[1] if place is None else place
+
+    def places(self, keys: Sequence[bytes]) -> list[int]:
+        """Return where columns are kept."""
+        return [self._at[key] for key in keys]
+
+    def drop(self, keys: Sequence[bytes]) -> None:
+        """Forget columns."""
+        self._given_back += [self._at.pop(key) for key in keys if key in self._at]
+
+
+def keys_of(weights: Tensor) -> list[bytes]:
+    """Return what tells columns (column, channel) of one type apart: their numbers."""
+    return [row.tobytes() for row in weights.view(torch.uint8).numpy()]
+
+
+class Windows(NamedTuple):
+    """Every window of every kernel as a weighted sum of rows, for `weighted_sums`.
+
+    Attributes
+    ----------
+    rows : the rows that are summed, window by window, kernel by kernel.
+    starts : where each window's begin.
+    weights : float32, of each row.
+    shapes : (y, x) windows of each kernel.
+    """
+
+    rows: Tensor
+    starts: Tensor
+    weights: Tensor
+    shapes: tuple[tuple[int, int], ...]
+
+
+def windows_of(columns: Columns, grid: tuple[int, int], weights: Tensor, first: Sequence[int] | None = None) -> Windows:
+    """Return the windows of columns over rows that are cells, y by y.
+
+    Parameters
+    ----------
+    grid : (y, x).
+    weights : Tensor, shape (column,), float32.
+    first : row of the first cell of each column; 0 for all, where they share them.
+    """
+    height, width = grid
+    begin = np.zeros(len(columns), np.int64) if first is None else np.asarray(first, np.int64)
+    begin = begin + np.array(columns.rows) * width + np.array(columns.cols)
+    rows, lengths, own, shapes = [], [], [], []
+    for kernel, (h, w) in enumerate(columns.sizes):
+        part = slice(columns.starts[kernel], columns.starts[kernel + 1])
+        shape = (height - h + 1, width - w + 1)
+        corner = (np.arange(shape[0])[:, None] * width + np.arange(shape[1])).reshape(-1, 1)
+        rows.append((corner + begin[part]).ravel())
+        lengths += [part.stop - part.start] * len(corner)
+        own.append(weights[part].repeat(len(corner)))
+        shapes.append(shape)
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    return Windows(torch.from_numpy(np.concatenate(rows)), torch.from_numpy(starts), torch.cat(own), tuple(shapes))
+
+
+def weighted_sums(values: Tensor, windows: Windows) -> list[Tensor]:
+    """Sum rows of values (row, n), contiguous: for each kernel its windows, (y, x, n).
+
+    One operation for all: a preview has some hundred such sums, and each would wait for its turn beside a busy server.
+    """
+    sums = torch.nn.functional.embedding_bag(
+        windows.rows, values, windows.starts, mode="sum", per_sample_weights=windows.weights
+    )
+    ends = np.cumsum([y * x for y, x in windows.shapes]).tolist()
+    return [sums[end - y * x : end].view(y, x, -1) for end, (y, x) in zip(ends, windows.shapes, strict=True)]
