@@ -6,10 +6,10 @@ from typing import Any
 
 import holoviews as hv
 import numpy as np
-import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from vfs_panel.plots.groups import group_names
 from vfs_panel.plots.marks import Columns, Mark, overlay, text, texts
 from vfs_panel.plots.matches import hit_mark, what
 from vfs_panel.plots.text import fit, plain, score_text, text_width
@@ -175,7 +175,7 @@ def _row_columns(
     ids, labels, domains = (result[name].values.tolist() for name in ("image_id", "label", "domain"))
     ranks, scores = result["rank"].values.tolist(), result["score"].values
     about = {"url": [row.urls.get(each, "") for each in ids], "rank": ranks, "image_id": ids}
-    colours = domain_colours(pd.unique(row.result["image_domain"].values), theme)
+    colours = domain_colours(group_names(row.result, "domain"), theme)
     words = _captions(row, tiles, ranks, [score_text(float(s)) for s in scores], labels, domains)
     words["dot"]["fill_color"] = [colours.get(domain, theme.other) for domain in domains]
     told = list(row.moved[: len(ids)]) or [""] * len(ids)

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter1d
+
+from vfs_panel.analysis.grouping import numbered
 
 By = Literal["domain", "label"]
 
@@ -33,7 +34,7 @@ class Group:
 
 def group_names(result: xr.Dataset, by: By) -> tuple[str, ...]:
     """Return the domains or labels of a result's pictures, in order of appearance."""
-    return tuple(str(name) for name in pd.unique(result[f"image_{by}"].values))
+    return numbered(result[f"image_{by}"].values)[1]
 
 
 def group_scores(result: xr.Dataset, by: By | None) -> list[Group]:
@@ -43,12 +44,12 @@ def group_scores(result: xr.Dataset, by: By | None) -> list[Group]:
     order = order[: int(np.isfinite(scores).sum())]
     if by is None:
         return [Group("all pictures", order, scores[order], np.arange(result.sizes["rank"]))]
-    codes, names = pd.factorize(result[f"image_{by}"].values)
-    matched = result[by].values
+    codes, names = numbered(result[f"image_{by}"].values)
+    matched, ordered = result[by].values, codes[order]
     groups = []
     for code, name in enumerate(names):
-        pictures = order[codes[order] == code]
-        groups.append(Group(str(name), pictures, scores[pictures], np.flatnonzero(matched == name)))
+        pictures = order[ordered == code]
+        groups.append(Group(name, pictures, scores[pictures], np.flatnonzero(matched == name)))
     return groups
 
 

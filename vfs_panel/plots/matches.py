@@ -6,11 +6,11 @@ from typing import Literal
 
 import holoviews as hv
 import numpy as np
-import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
 from vfs_panel.analysis.chance import Chance
+from vfs_panel.plots.groups import group_names
 from vfs_panel.plots.likeness import heat_columns
 from vfs_panel.plots.marks import Columns, Mark, overlay, text, texts, tooltip
 from vfs_panel.plots.text import fit, plain, score_text, text_width
@@ -177,7 +177,7 @@ def matches_data(
         rows, region, colours = _no_rows(), Region(np.zeros((0, 0), np.float32), (1, 1)), {}
     else:
         rows, region = result[list(_RANK)].isel(rank=slice(found)), Region.of(result)
-        colours = domain_colours(pd.unique(result["image_domain"].values), theme)
+        colours = domain_colours(group_names(result, "domain"), theme)
     ids, scores = rows["image_id"].values.tolist(), rows["score"].values
     labels, domains = rows["label"].values.tolist(), rows["domain"].values.tolist()
     ranks = rows["rank"].values.tolist()

@@ -3,11 +3,8 @@
 import html
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import panel as pn
 import xarray as xr
-from numpy.typing import NDArray
 
 from vfs_panel.analysis.grouping import absent, regrouped
 from vfs_panel.app import shared
@@ -18,7 +15,7 @@ from vfs_panel.app.views.tab import TabView
 from vfs_panel.errors import VFSError
 from vfs_panel.features.layout import FINDINGS
 from vfs_panel.plots.domains import SHAPES, DomainRows, domains, domains_data
-from vfs_panel.plots.groups import score_range
+from vfs_panel.plots.groups import group_scores, score_range
 from vfs_panel.plots.live import Live
 from vfs_panel.plots.text import plain, score_text
 
@@ -66,10 +63,7 @@ class DomainsView(TabView):
             result, width_px=state.work_px, with_chance=True,  # drawing anew takes half a second
             heading=plain(self._by).capitalize(), shape=self._shape,
         )  # fmt: skip
-        best = {
-            str(result["image"].values[i])
-            for i in _best_rows(result["image_score"].values, result["image_domain"].values)
-        }
+        best = {str(result["image"].values[row]) for row in _best_rows(result)}
         urls = shared.thumbnails_of(self.session.source, state.network).urls(sorted(best))
         options: dict[str, Any] = {"theme": theme, "axis": self._axis, "chance": state.chance_level}
         if (rows, theme.name) != self._drawn_as or self._live is None:
@@ -126,10 +120,6 @@ def _missing(result: xr.Dataset) -> str:
     return f" No match in {', '.join(said)}{more}."
 
 
-def _best_rows(scores: NDArray[np.floating], groups: NDArray[np.object_]) -> list[int]:
-    """Return the row of the best score of each group that has one."""
-    order = np.argsort(-scores, kind="stable")  # NaN, not searched, comes last
-    order = order[: int(np.isfinite(scores).sum())]
-    _, first = np.unique(pd.factorize(groups[order])[0], return_index=True)
-    best: list[int] = order[first].tolist()
-    return best
+def _best_rows(result: xr.Dataset) -> list[int]:
+    """Return the row of the best score of each domain that has one."""
+    return [int(group.pictures[0]) for group in group_scores(result, "domain") if len(group.pictures)]
