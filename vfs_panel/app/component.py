@@ -47,6 +47,12 @@ class Part(JSComponent):
         if changed != self.view:
             self.view = changed
 
+    def _update_properties(self, *events: param.parameterized.Event, doc: Any) -> dict[str, Any]:
+        # Panel works out the page's design for every change, though that only matters to style sheets.
+        if any(event.name == "stylesheets" for event in events):
+            return dict(super()._update_properties(*events, doc=doc))
+        return dict(self._process_param_change({event.name: event.new for event in events}))
+
     def _handle_msg(self, msg: Any) -> None:
         if isinstance(msg, dict) and isinstance(msg.get("do"), str) and self.on_do is not None:
             try:
