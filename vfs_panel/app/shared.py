@@ -25,7 +25,7 @@ from vfs_panel.images.dataset import ImageDataset
 from vfs_panel.models import Extractor
 from vfs_panel.search import RegionQuery, RegionSearch
 
-LANES = 6
+LANES = 3
 """Searches of different sessions that are under way at once: those that meet at an engine share one pass."""
 
 SEARCHES = ThreadPoolExecutor(LANES, thread_name_prefix="vfs-search", initializer=use_one_core)
