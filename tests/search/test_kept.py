@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.search import brute
 from vfs_panel.errors import QueryError, SearchCancelled
 from vfs_panel.features import FeatureStore, store_from_arrays
-from vfs_panel.search import RegionQuery, RegionSearch, plan, resident, scan
+from vfs_panel.search import RegionQuery, RegionSearch, kept, resident, scan
 from vfs_panel.search.kept import KeptProducts
 from vfs_panel.search.query import cells_around
 
@@ -39,13 +39,11 @@ def order(store: FeatureStore) -> list[int]:
 
 def engine_of(store: FeatureStore, type_: str = "int8", *, columns: int | None = None, slab: int = 16) -> RegionSearch:
     """An engine with several slabs and chunks, and room for so many columns; None for plenty, 0 for none."""
+    keep_mb = None if columns is None else columns * 4 * N * GRID[0] * GRID[1] / 1e6
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(resident, "slab_pictures", lambda *_: slab)
         patch.setattr(resident, "WEIGHED", 20)
-        if columns is not None:
-            patch.setattr(plan, "KEPT_MB", columns * 4 * N * GRID[0] * GRID[1] / 1e6)
-            patch.setattr(plan, "KEPT_PART", 10**9)
-        return RegionSearch(store, device="cpu", scan=type_)
+        return RegionSearch(store, device="cpu", scan=type_, keep_mb=keep_mb)
 
 
 def stroke(rng: np.random.Generator, steps: int) -> list[np.ndarray]:
@@ -151,16 +149,35 @@ def test_a_pass_takes_no_more_columns_than_it_may(store: FeatureStore, monkeypat
     assert set(counts) == {6}
 
 
+def test_what_is_only_likely_pushes_out_nothing_in_use(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, counts = engine_of(store, columns=10), count_products(monkeypatch)
+    mask = np.zeros(GRID, np.float32)
+    mask[2, 2:4] = 1
+    for number, seen in (("p07", {10}), ("p08", {2})):  # all room, then what is needed
+        around = cells_around(store.feature("layer", number).values, mask)
+        counts.clear()
+        engine.search(engine.query(number, mask), exact=False, ahead=around)
+        assert set(counts) == seen
+    monkeypatch.setattr(kept, "IDLE_S", -1.0)
+    counts.clear()
+    engine.search(
+        engine.query("p09", mask), exact=False, ahead=cells_around(store.feature("layer", "p09").values, mask)
+    )
+    assert set(counts) == {10}
+
+
 def test_what_was_used_longest_ago_makes_way() -> None:
-    kept = KeptProducts((1, 1), 10, 10, 3 * 4 * 10)
-    assert len(kept) == 3
-    first = kept.take([b"a", b"b", b"c"], [])
+    room = KeptProducts((1, 1), 10, 10, 3 * 4 * 10)
+    assert (len(room), room.spare()) == (3, 3)
+    first = room.take([b"a", b"b", b"c"], [])
     assert sorted(first) == [0, 1, 2]
-    assert kept.missing([b"d", b"a", b"d", b"e"]) == [0, 3]
-    assert kept.take([b"d"], [b"a"]) == [first[1]]  # b goes: a is needed beside it
-    assert kept.missing([b"a", b"b", b"c", b"d"]) == [1]
-    kept.drop([b"c"])
-    assert kept.take([b"e"], []) == [first[2]]
+    assert room.missing([b"d", b"a", b"d", b"e"]) == [0, 3]
+    assert room.take([b"d"], [b"a"]) == [first[1]]  # b goes: a is needed beside it
+    assert room.missing([b"a", b"b", b"c", b"d"]) == [1]
+    assert room.spare() == 0
+    room.drop([b"c"])
+    assert room.spare() == 1
+    assert room.take([b"e"], []) == [first[2]]
 
 
 def test_no_memory_is_taken_that_may_not_be(store: FeatureStore) -> None:

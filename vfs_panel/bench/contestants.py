@@ -183,7 +183,7 @@ class Ours:
         self.nbytes = codes_bytes(store.n_images, store.spec(LAYER).grid, scan)
         # Room for the codes whatever is free just now: a representation that would be streamed is not measured.
         room_mb = 1.05 * self.nbytes / 1e6 + 16
-        self.engine = RegionSearch(store, LAYER, device=device, scan=scan, memory_mb=room_mb)
+        self.engine = RegionSearch(store, LAYER, device=device, scan=scan, memory_mb=room_mb, keep_mb=0)
         if "in memory" not in self.engine.tier:
             raise BenchError(f"{scan} codes did not fit into memory: {self.engine.tier}.")
 

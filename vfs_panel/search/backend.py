@@ -43,14 +43,23 @@ class Backend(Protocol):
 class LocalBackend:
     """Shards in this process: the rows are split among the devices."""
 
-    def __init__(self, store: "FeatureStore", layer: str, *, device: str, memory_mb: float | None, scan: str) -> None:
+    def __init__(
+        self,
+        store: "FeatureStore",
+        layer: str,
+        *,
+        device: str,
+        memory_mb: float | None,
+        scan: str,
+        keep_mb: float | None = None,
+    ) -> None:
         names = [name.strip() for name in device.split(",") if name.strip()]
         if not names:
             raise QueryError("No device is named; use auto, cpu, cuda or cuda:N.")
         devices = [pick_device(name) for name in names]
         n, share = store.n_images, -(-store.n_images // len(devices))
         made = [
-            make_tier(store, layer, slice(min(i * share, n), min((i + 1) * share, n)), chosen, memory_mb, scan)
+            make_tier(store, layer, slice(min(i * share, n), min((i + 1) * share, n)), chosen, memory_mb, scan, keep_mb)
             for i, chosen in enumerate(devices)
         ]
         self._shards = [Shard(tier, plan.reason) for tier, plan in made]
@@ -93,6 +102,7 @@ def open_backend(
     memory_mb: float | None,
     scan: str,
     scheduler: str | None,
+    keep_mb: float | None = None,
 ) -> Backend:
     """Return what answers for a layer: the workers of `scheduler`, or this process.
 
@@ -102,7 +112,9 @@ def open_backend(
         If a block is damaged, or the device or the cluster is not there.
     """
     if scheduler is None:
-        return LocalBackend(store, layer, device=device, memory_mb=memory_mb, scan=scan)
+        return LocalBackend(store, layer, device=device, memory_mb=memory_mb, scan=scan, keep_mb=keep_mb)
     from vfs_panel.search.cluster import ClusterBackend
 
-    return ClusterBackend(store, layer, device=device, memory_mb=memory_mb, scan=scan, scheduler=scheduler)
+    return ClusterBackend(
+        store, layer, device=device, memory_mb=memory_mb, scan=scan, scheduler=scheduler, keep_mb=keep_mb
+    )

@@ -40,6 +40,7 @@ class Part:
     rows: tuple[int, int]
     device: str
     memory_mb: float | None
+    keep_mb: float | None
     scan: str
     on_host: int  # how many workers share the memory of one machine
     opened_from: tuple[Any, ...] = field(compare=False, repr=False)
@@ -79,8 +80,9 @@ def load_part(part: Part) -> tuple[str, str, ScanType]:
     with _loading:
         if part not in _shards:
             tier, plan = make_tier(
-                _open(part), part.layer, slice(*part.rows), pick_device(part.device), _prepare(part), part.scan
-            )
+                _open(part), part.layer, slice(*part.rows), pick_device(part.device), _prepare(part), part.scan,
+                part.keep_mb,
+            )  # fmt: skip
             _shards[part] = Shard(tier, plan.reason)
     shard = _shards[part]
     return shard.tier.words, shard.reason, shard.tier.scan_type
@@ -124,7 +126,7 @@ class ClusterBackend:
     Parameters
     ----------
     scheduler : its address, such as "tcp://host:8786".
-    device, memory_mb, scan : for each worker, as of `RegionSearch`.
+    device, memory_mb, keep_mb, scan : for each worker, as of `RegionSearch`.
 
     Raises
     ------
@@ -141,6 +143,7 @@ class ClusterBackend:
         *,
         device: str,
         memory_mb: float | None,
+        keep_mb: float | None,
         scan: str,
         scheduler: str,
     ) -> None:
@@ -149,7 +152,7 @@ class ClusterBackend:
         except ImportError:
             raise QueryError("Searching on a cluster needs Dask: pip install 'vfs_panel[cluster]'") from None
         self._store, self._layer, self._address = store, layer, scheduler
-        self._options = device, memory_mb
+        self._options = device, memory_mb, keep_mb
         self._client: Any = None
         self._lock = threading.Lock()
         self._parts: list[Part] = []
@@ -176,7 +179,7 @@ class ClusterBackend:
 
     def _cut(self, workers: list[str], scan: str) -> list[Part]:
         """Give every worker a share of the store's blocks, in order."""
-        device, memory_mb = self._options
+        device, memory_mb, keep_mb = self._options
         blocks = self._store.blocks(self._layer)
         share = -(-len(blocks) // len(workers)) or 1
         starts = [blocks[i].start for i in range(share, len(blocks), share)]
@@ -184,7 +187,7 @@ class ClusterBackend:
         hosts = Counter(urlparse(worker).hostname for worker in workers)
         path, opened_from = self._store.path, self._store.opened_from
         return [
-            Part(path, self._layer, (a, b), device, memory_mb, scan, max(hosts.values()), opened_from)
+            Part(path, self._layer, (a, b), device, memory_mb, keep_mb, scan, max(hosts.values()), opened_from)
             for a, b in pairwise(edges)
         ]
 

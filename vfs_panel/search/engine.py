@@ -58,6 +58,8 @@ class RegionSearch:
     scan : type of the features that are held: "float32", "bfloat16", "float16", "int8"; "auto" for the fastest here;
         "stored" to hold none and read the store at each search, for a single one. Matches are exact with each.
     scheduler : address of a Dask scheduler, such as "tcp://host:8786": its workers hold the features then.
+    keep_mb : how much of that memory may hold products that previews keep, see `search`; 0 for none. By default 1500
+        or a quarter of what the features take, whichever is more.
 
     Attributes
     ----------
@@ -78,6 +80,7 @@ class RegionSearch:
         memory_mb: float | None = None,
         scan: str = "auto",
         scheduler: str | None = None,
+        keep_mb: float | None = None,
     ) -> None:
         self.store = store
         self.layer = layer if layer is not None else store.layers[-1]
@@ -96,6 +99,7 @@ class RegionSearch:
             memory_mb=memory_mb or settings().memory_mb,
             scan=scan,
             scheduler=scheduler or settings().scheduler,
+            keep_mb=keep_mb,
         )
         self._together = Together(self._backend.answers)
 

@@ -6,6 +6,7 @@ that are known, a preview reads no features, it only weighs what is kept and add
 """
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from torch import Tensor
 
 from vfs_panel.search.codes import Columns
 from vfs_panel.search.tiers import cut
+
+IDLE_S = 10.0  # what was not used for so long may make way for what will only perhaps be needed
 
 
 class KeptProducts:
@@ -44,6 +47,7 @@ class KeptProducts:
         except RuntimeError:  # a system that sets aside all memory at once has not so much
             self._places, self.chunks = 0, []
         self._at: OrderedDict[bytes, int] = OrderedDict()
+        self._when: dict[bytes, float] = {}
         self._free = iter(range(self._places))
         self._given_back: list[int] = []
         self._used = threading.Lock()
@@ -71,18 +75,31 @@ class KeptProducts:
 
         A place holds nothing sensible before it is filled: `drop` it if it never is.
         """
+        now = time.monotonic()
         for key in beside:
             if key in self._at:
                 self._at.move_to_end(key)
+                self._when[key] = now
         for key in new:
             self._at[key] = self._place()
+            self._when[key] = now
         return self.places(new)
+
+    def spare(self) -> int:
+        """Return how many places are free, or hold what was not used for some seconds."""
+        since = time.monotonic() - IDLE_S
+        used = next((number for number, key in enumerate(self._at) if self._when[key] > since), len(self._at))
+        return self._places - len(self._at) + used
 
     def _place(self) -> int:
         if self._given_back:
             return self._given_back.pop()
         place = next(self._free, None)
-        return self._at.popitem(last=False)[1] if place is None else place
+        if place is not None:
+            return place
+        key, place = self._at.popitem(last=False)
+        del self._when[key]
+        return place
 
     def places(self, keys: Sequence[bytes]) -> list[int]:
         """Return where columns are kept."""
@@ -90,7 +107,10 @@ class KeptProducts:
 
     def drop(self, keys: Sequence[bytes]) -> None:
         """Forget columns."""
-        self._given_back += [self._at.pop(key) for key in keys if key in self._at]
+        for key in keys:
+            if key in self._at:
+                self._given_back.append(self._at.pop(key))
+                del self._when[key]
 
 
 def keys_of(weights: Tensor) -> list[bytes]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 STORED = "stored"
 FAST_MS = 20.0  # a float32 scan this fast is preferred: every picture's score is then exact, not the matches' only
-KEPT_MB, KEPT_PART = 2000.0, 4  # products kept between previews may take so much, or a quarter of what the codes take
+KEPT_MB, KEPT_PART = 1500.0, 4  # products kept between previews may take so much, or a quarter of what the codes take
 SHARE_OF_FREE = 0.5  # of the free memory that an engine takes without being told
 
 
@@ -103,15 +103,22 @@ def _need(store: "FeatureStore", layer: str, rows: slice, scan_type: ScanType) -
 
 
 def make_tier(
-    store: "FeatureStore", layer: str, rows: slice, device: torch.device, memory_mb: float | None, asked: str
+    store: "FeatureStore",
+    layer: str,
+    rows: slice,
+    device: torch.device,
+    memory_mb: float | None,
+    asked: str,
+    keep_mb: float | None = None,
 ) -> tuple[Tier, Plan]:
-    """Plan, and load what was planned; where memory runs out after all, stream."""
+    """Plan, and load what was planned; where memory runs out after all, stream. `keep_mb`: as of `RegionSearch`."""
     plan = make_plan(store, layer, rows, device, memory_mb, asked)
     if plan.scan_type is not None:
         try:
             with memory_said(plan.scan_type):
                 held = resident_bytes(store, layer, rows, plan.scan_type)
-                kept = min(plan.room_mb * 1e6 - held, max(KEPT_MB * 1e6, held / KEPT_PART))
+                most = max(KEPT_MB * 1e6, held / KEPT_PART) if keep_mb is None else keep_mb * 1e6
+                kept = min(plan.room_mb * 1e6 - held, most)
                 return ResidentTier(store, layer, rows, device, plan.scan_type, kept_bytes=kept), plan
         except OutOfMemoryError:
             plan = Plan(None, f"there was no memory for {plan.scan_type}", predicted_ms=plan.predicted_ms)

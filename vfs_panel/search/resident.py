@@ -230,7 +230,9 @@ class ResidentTier:
         if missing and (ahead is None or len(set(keys)) > len(self._kept)):
             return None
         new = columns.weights[missing]
-        room = min(PASS_COLUMNS - len(missing), len(self._kept) - len(set(keys)))
+        # What is only likely to be needed pushes out nothing that somebody is using.
+        spare = min(self._kept.spare(), len(self._kept) - len(set(keys)) + len(missing))
+        room = min(PASS_COLUMNS, spare) - len(missing)
         if ahead is None or not missing or room <= 0:
             return new
         # To read all codes is most of the work: a few columns more cost little then.
