@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+EARLY_S = 0.3  # once the page shows its picture, figures are drawn that the first result will need
 CHANCE_DELAY_S = 0.25  # chance is only worked out once the pen has rested this long
 PATIENCE_S = 0.5  # a search that has run this long is stopped when something newer is wanted; a shorter one is shown
 MANY = 3  # sessions that search at once; beyond, a result is shown before the next search, and tabs wait for the pen
@@ -65,6 +66,7 @@ class SearchLoop:
         self._running: asyncio.Task[None] | None = None
         self._cancel, self._since = threading.Event(), 0.0
         self._job: Job | None = None
+        self._early: asyncio.Task[None] | None = None
 
     def kick(self) -> None:
         """Search for what is drawn now, as soon as the search that runs is done or has run for long."""
@@ -124,6 +126,8 @@ class SearchLoop:
             await asyncio.sleep(0)  # lets messages of the browser in
             if not self.is_searching and outcome is not None and outcome.query is not None and not job.preview:
                 await self._add_chance(outcome, wanted)
+        if self._early is None and outcome is not None and outcome.engine is not None and outcome.query is None:
+            self._early = loop.create_task(self._draw_early(outcome))
 
     def _is_overtaken(self) -> bool:
         """Whether the latest search is the preview of a stroke that is over: the exact result is there as soon."""
@@ -140,6 +144,20 @@ class SearchLoop:
 
         shown: Future[None] = asyncio.run_coroutine_threadsafe(show(), loop)
         shown.result()
+
+    async def _draw_early(self, outcome: Outcome) -> None:
+        """Draw figures unseen, of an example: the first stroke would wait a second for HoloViews and Bokeh."""
+        await asyncio.sleep(EARLY_S)
+        session = self._session
+        example = await asyncio.get_running_loop().run_in_executor(shared.ASIDE, searching.example, outcome)
+        if example is None or session.state.result is not None or self.is_searching:
+            return
+
+        def draw() -> None:
+            for view in session.on_early:
+                view(example)
+
+        await take_turn(session.document, draw, anew=True)
 
     async def _add_chance(self, outcome: Outcome, wanted: int) -> None:
         loop = asyncio.get_running_loop()

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,7 +16,7 @@ from vfs_panel.app import shared, words
 from vfs_panel.app.ink import ink_url
 from vfs_panel.app.sources import Source
 from vfs_panel.app.state import PER_IMAGE, Upload
-from vfs_panel.app.thumbnails import MATCH_PX, SMALL_PX
+from vfs_panel.app.thumbnails import MATCH_PX
 from vfs_panel.app.words import Problem, Status
 from vfs_panel.errors import LayerError, OutOfMemoryError, QueryError, SearchCancelled, StoreError, VFSError
 from vfs_panel.features import FeatureSpec
@@ -73,7 +74,6 @@ class Outcome:
     query: RegionQuery | None = None
     result: xr.Dataset | None = None
     urls: dict[str, str] = field(default_factory=dict)
-    small_urls: dict[str, str] = field(default_factory=dict)
     problem: Problem | None = None
 
 
@@ -119,15 +119,20 @@ def _search(job: Job) -> Outcome:
     geometry = spec.preprocessing.geometry(*job.picture_px)
     included, excluded = paint_both(job.strokes, geometry)
     mask, away = (to_grid(cover, (spec.grid[1], spec.grid[2])) for cover in (included, excluded))
-    painted: dict[str, Any] = {"job": job, "engine": engine, "mask": mask, "excluded": away}
+    drawn: Future[str] | None = None
     if not job.preview or job.strokes[-1].mode != "include":  # else the stroke itself is its ink
-        painted["ink"] = ink_url(included, geometry, job.canvas_px, excluded=excluded)
+        drawn = shared.INKS.submit(ink_url, included, geometry, job.canvas_px, excluded=excluded)
+
+    def outcome(**more: Any) -> Outcome:
+        ink = drawn.result() if drawn is not None else ""
+        return Outcome(job=job, engine=engine, mask=mask, excluded=away, ink=ink, **more)
+
     features = _features(job)  # before anything is painted too: an upload's take a moment
     if not float(mask.max()) > 0:
-        return Outcome(status=_nothing(job, engine, away), **painted)
+        return outcome(status=_nothing(job, engine, away))
     where = _filter(engine, job)
     if where is not None and not where.any():
-        return Outcome(status=words.none_left(job.filters), **painted)
+        return outcome(status=words.none_left(job.filters))
     query = _query(job, features, mask, away, spec)
     options: Options = {
         "k": job.k,
@@ -138,30 +143,43 @@ def _search(job: Job) -> Outcome:
         "ahead": cells_around(features, np.maximum(mask, away)) if job.preview else None,
     }
 
-    def outcome(result: xr.Dataset) -> Outcome:
+    def found(result: xr.Dataset) -> Outcome:
         thumbnails = shared.thumbnails_of(job.source, job.network)
-        groups = group_scores(result, "domain") if job.shown is None else []
-        best = [str(result["image"].values[g.pictures[0]]) for g in groups if len(g.pictures)]
-        return Outcome(
+        if job.shown is None and not job.preview:  # made here, so that the page's thread has them at once
+            best = [group.pictures[0] for group in group_scores(result, "domain") if len(group.pictures)]
+            thumbnails.urls(result["image"].values[best].tolist(), MATCH_PX)
+        return outcome(
             status=words.searched(result, preview=job.preview),
             query=query,
             result=result,
             urls=thumbnails.urls(result["image_id"].values.tolist()[: job.shown], MATCH_PX),
-            small_urls=thumbnails.urls(best, SMALL_PX),
-            **painted,
         )
 
     try:
         if engine.holds:
-            return outcome(engine.search(query, cancel=job.cancel if job.preview else None, **options))
+            return found(engine.search(query, cancel=job.cancel if job.preview else None, **options))
         for result in engine.progressive(query, every_s=SHOWN_EVERY_S, cancel=job.cancel, **options):
             if result.attrs["progress"] < 1 and result.sizes["rank"] and job.partly is not None:
-                job.partly(outcome(result))
-        return outcome(result)
+                job.partly(found(result))
+        return found(result)
     except QueryError as error:
         if "No picture is left" in str(error):
-            return Outcome(status=words.none_left(job.filters), **painted)
+            return outcome(status=words.none_left(job.filters))
         raise
+
+
+def example(outcome: Outcome) -> xr.Dataset | None:
+    """Return a result like those to come, of the picture's middle; None where it takes long or cannot be had."""
+    job, engine = outcome.job, outcome.engine
+    if engine is None or not engine.holds:
+        return None
+    mask = np.zeros(engine.spec.grid[1:], np.float32)
+    mask[mask.shape[0] // 2, mask.shape[1] // 2] = 1
+    try:
+        query = RegionQuery.from_mask(_features(job), mask, spec=engine.spec)
+        return engine.search(query, k=job.k, exact=False)
+    except VFSError:
+        return None
 
 
 def _nothing(job: Job, engine: RegionSearch, excluded: xr.DataArray) -> Status:

@@ -49,6 +49,7 @@ class Session:
         self.document: Any = None  # of the page that shows it, once that is there
         self.on_publish: list[Publish] = []
         self.on_resize: list[Callable[[], None]] = []
+        self.on_early: list[Callable[[xr.Dataset], None]] = []
         self.on_tour: list[Callable[[], None]] = []
         self.picture_px = (1, 1)
         self._loop = SearchLoop(self)
@@ -263,11 +264,12 @@ class Session:
         self, points: list[tuple[float, float]], *, shape: Shape = "line", pressures: Sequence[float] = ()
     ) -> None:
         """End a stroke; too few points end it without one."""
-        self.state.live, self.state.drawing = None, False
-        if len(points) >= (3 if shape == "fill" else 1):
-            self.add(self._stroke(points, shape, pressures))
-        else:
-            self._changed()
+        with _together(self.state):
+            self.state.live, self.state.drawing = None, False
+            if len(points) >= (3 if shape == "fill" else 1):
+                self.add(self._stroke(points, shape, pressures))
+            else:
+                self._changed()
 
     def _stroke(self, points: list[tuple[float, float]], shape: Shape, pressures: Sequence[float]) -> Stroke:
         state = self.state

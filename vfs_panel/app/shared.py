@@ -34,6 +34,9 @@ SEARCHES = ThreadPoolExecutor(LANES, thread_name_prefix="vfs-search", initialize
 ASIDE = ThreadPoolExecutor(1, thread_name_prefix="vfs-aside")
 """For what must not hold up a search: the level of chance."""
 
+INKS = ThreadPoolExecutor(2, thread_name_prefix="vfs-ink")
+"""For the picture of what was painted, which is encoded while the search runs."""
+
 LOOKS = ThreadPoolExecutor(1, thread_name_prefix="vfs-look")
 """For what a person has asked to see and waits for: the large view of a match."""
 

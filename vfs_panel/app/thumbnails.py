@@ -15,8 +15,8 @@ from vfs_panel.errors import ImageError
 from vfs_panel.images.dataset import ImageDataset
 from vfs_panel.images.preprocessing import Preprocessing
 
-MATCH_PX, SMALL_PX = 192, 96
-"""Sides of the thumbnails in use: patches of the match grid, and everything smaller."""
+MATCH_PX = 192
+"""Side of the thumbnails in use: the patches of the match grid, and smaller ones of the same pictures."""
 
 _KEPT = 6000  # about 40 MB of text at 192 px
 _GREY = np.full((32, 32, 3), 128, np.uint8)

@@ -43,12 +43,22 @@ class DomainsView(TabView):
         self._note = Note("", margin=(4, 0, 0, 0), styles={"color": "var(--text2)", "font": "12px/16px var(--sans)"})
         self._tools = DomainTools(on_do=self._do, margin=0)
         self._by, self._shape = "domain", "hill"
+        session.on_early.append(self._draw_early)
         self.part[:] = [self._tools, self._pane, self._note]
 
     def draw(self) -> None:
         """Draw, or update what is drawn."""
-        state, result, theme = self.state, self.state.result, theme_of(self.state)
-        assert result is not None
+        assert self.state.result is not None
+        self._draw(self.state.result)
+
+    def _draw_early(self, example: xr.Dataset) -> None:
+        """Draw what the first result will bring up to date, before the tab is seen."""
+        if self.state.tab == self.name and self.state.work_px and self._live is None:
+            self._draw(example)
+            self._axis_of = ("", "", "")  # the example's range is nobody's
+
+    def _draw(self, result: xr.Dataset) -> None:
+        state, theme = self.state, theme_of(self.state)
         result = self._grouped(result)
         # The axis holds its range as long as the layer stays, and widens only when the pen is up. Scores of different
         # layers do not compare: each has an axis of its own.

@@ -64,6 +64,7 @@ class MatchesView:
         state.param.watch(self._show_similar, ["similar"])
         state.param.watch(self._show_chance, ["chance"])
         session.on_publish.append(self._publish)
+        session.on_early.append(self._draw_early)
         self._show_head()
 
     # --- head ---------------------------------------------------------------------------------------------------
@@ -166,8 +167,16 @@ class MatchesView:
         """Draw the figure anew: after a change of size, layout or theme."""
         state = self._session.state
         self._box.visible = self._is_shown
-        if not self._is_shown or not state.work_px:
-            return
+        if self._is_shown and state.work_px:
+            self._draw()
+
+    def _draw_early(self, _example: xr.Dataset) -> None:
+        """Draw the places alone, unseen until there are matches for them."""
+        if self._session.state.work_px and self._live is None:
+            self._draw()
+
+    def _draw(self) -> None:
+        state = self._session.state
         grid, theme = self._layout(), theme_of(state)
         if (grid, theme.name) == self._drawn_as and self._live is not None:
             self._send()

@@ -37,7 +37,8 @@ class TabView:
         self._drawn_at: float | None = None
         self._later: asyncio.Handle | None = None
         self.part: pn.Column = box(visible=False, classes=(f"vfs-tab-{self.name}",))
-        self.state.param.watch(self._reopen, ["tab", "theme", "work_px", "enlarged", "chance", "opened"])
+        self.state.param.watch(self._reopen, ["tab", "theme", "work_px", "enlarged", "opened"])
+        self.state.param.watch(self._chance_came, ["chance"])
         session.on_publish.append(self._published)
 
     @property
@@ -59,6 +60,10 @@ class TabView:
     def _reopen(self, *_: Any) -> None:
         self.part.visible = self.state.tab == self.name
         self.update()
+
+    def _chance_came(self, *_: Any) -> None:
+        if self._later is None:  # else it came or went with a result, and the tab follows that in its own message
+            self.update()
 
     def _published(self, outcome: Any) -> None:
         if outcome.result is None:
