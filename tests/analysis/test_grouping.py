@@ -1,10 +1,11 @@
 """Any column may stand in the domain's place, and groups without a match are named."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
-from vfs_panel.analysis.grouping import absent, regrouped
+from vfs_panel.analysis.grouping import absent, numbered, regrouped
 
 
 @pytest.fixture
@@ -35,3 +36,16 @@ def test_another_column_takes_the_domain_s_place(result: xr.Dataset) -> None:
 def test_rare_values_share_one_group(result: xr.Dataset) -> None:
     found = regrouped(result, ["x", "y", "x", "w", "x", "z"], most=2)
     assert set(found["image_domain"].values.tolist()) == {"x", "other"}
+
+
+def test_groups_are_numbered_in_order_of_appearance_and_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.array(["b", "a", "b", None, "c"], object)
+    codes, names = numbered(values)
+    assert (codes.tolist(), names) == ([0, 1, 0, -1, 2], ("b", "a", "c"))
+    with monkeypatch.context() as patch:
+        patch.setattr(pd, "factorize", None)
+        assert numbered(values)[0] is codes
+    for number in range(40):  # whose places in memory are used again
+        own = np.array([f"x{number}", "y"], object)
+        assert numbered(own)[1] == (f"x{number}", "y")
+    assert numbered(values)[1] == names

@@ -1,5 +1,7 @@
 """The page is made of parts that hold no live text from the data as HTML."""
 
+import gc
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 
 from vfs_panel.app import Explorer, explore
 from vfs_panel.app.component import WEB, Part
+from vfs_panel.app.settling import SWITCH_S, settle
 from vfs_panel.errors import VFSError
 from vfs_panel.search import Stroke
 
@@ -63,3 +66,15 @@ def test_scripts_write_no_html_but_the_icons() -> None:
         assert text.count("innerHTML") == (1 if file.name == "common.js" else 0)
         for banned in ("http://", "https://", "outerHTML", "insertAdjacentHTML", "eval("):
             assert banned not in text.replace("http://www.w3.org/2000/svg", ""), (file.name, banned)
+
+
+def test_a_process_that_serves_pages_settles_once() -> None:
+    before = sys.getswitchinterval()
+    try:
+        settle.__wrapped__()
+        assert sys.getswitchinterval() == pytest.approx(SWITCH_S)
+        assert gc.get_freeze_count() > 100_000
+        assert settle() is settle()
+    finally:
+        gc.unfreeze()
+        sys.setswitchinterval(before)

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from vfs_panel.app import loop, searching, shared
 from vfs_panel.app.searching import Job, Outcome
 from vfs_panel.app.session import Session
 from vfs_panel.app.sources import sources_of
+from vfs_panel.app.views.tab import TabView
 from vfs_panel.search import RegionQuery, RegionSearch, Stroke, tiers
 from vfs_panel.settings import settings
 
@@ -197,6 +199,72 @@ def test_the_newest_drawing_wins_and_searches_do_not_pile_up(session: Session, m
     assert seen[-1] == 50
     assert 2 <= len(seen) < 30
     assert session.state.status.lead == "Exact."
+
+
+def opened_page(session: Session, monkeypatch: pytest.MonkeyPatch, *, for_s: float = 5.0) -> list[xr.Dataset]:
+    """Open the page of a session, and return the examples that its figures are drawn of."""
+    examples: list[xr.Dataset] = []
+    session.on_early.append(examples.append)
+    monkeypatch.setattr(loop, "EARLY_S", 0)
+
+    async def opened() -> None:
+        session.set_canvas(384)
+        end = time.monotonic() + for_s
+        while not examples and time.monotonic() < end:
+            await asyncio.sleep(0.01)
+
+    asyncio.run(opened())
+    return examples
+
+
+def test_figures_are_drawn_of_an_example_before_anything_is_painted(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (example,) = opened_page(session, monkeypatch)
+    assert example.sizes["rank"] == 11  # all but the open picture
+    assert session.state.result is None  # nobody is shown it
+    assert session.state.status.lead == "Ready."
+
+
+def test_a_store_on_disk_is_not_read_for_an_example(from_disk: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not opened_page(from_disk, monkeypatch, for_s=1.0)
+
+
+def test_a_tab_follows_a_result_in_a_message_of_its_own(session: Session) -> None:
+    order: list[str] = []
+
+    class Probe(TabView):
+        name = "domains"
+
+        def draw(self) -> None:
+            order.append("tab")
+
+    probe = Probe(session)
+    session.state.work_px = 900
+    take = session.take
+
+    def taken(outcome: Outcome) -> None:
+        order.append("(")
+        take(outcome)
+        order.append(")")
+
+    async def paint(*points: tuple[float, float]) -> None:
+        order.clear()
+        session.commit(list(points))
+        while session.is_searching or session.state.chance is None or order[-1] != "tab":
+            await asyncio.sleep(0.01)
+
+    async def draw() -> None:
+        session.set_canvas(384)
+        await asyncio.sleep(0.1)
+        session.take = taken  # type: ignore[method-assign]
+        await paint((30.0, 30.0), (44.0, 34.0))
+        assert order[:3] == ["(", "tab", ")"]  # the first result brings all figures
+        await paint((30.0, 50.0), (60.0, 54.0), (50.0, 20.0))  # of another shape: what is known of chance goes
+        assert order == ["(", ")", "tab", "tab"]  # the second when its own chance is known
+
+    asyncio.run(asyncio.wait_for(draw(), 30))
+    assert probe.is_open
 
 
 @pytest.fixture

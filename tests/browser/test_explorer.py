@@ -43,6 +43,23 @@ def test_a_stroke_on_a_mark_finds_the_same_mark(painted: ExplorerPage, served: A
     assert y0 - 6 <= middle[1] <= y1 + 6
 
 
+_FIGURES = """() => Bokeh.documents.flatMap(doc => [...doc._all_models.values()])
+  .filter(model => model.type === "Figure").map(model => model.id).sort()"""
+
+
+def test_the_first_stroke_waits_for_no_figure(explorer: ExplorerPage, served: Any) -> None:
+    page = explorer.page
+    page.wait_for_function(f"({_FIGURES})().length === 4", timeout=60_000)  # canvas, layer, matches and domains
+    before = page.evaluate(_FIGURES)
+    assert not page.locator(".vfs-fades canvas").first.is_visible()
+    assert not page.locator(".vfs-analysis").is_visible()
+    explorer.paint_mark(served.marks["marks"]["bright/cross/00.png"])
+    explorer.wait_status("^Exact")
+    page.locator(".vfs-fades canvas").first.wait_for()
+    assert len(explorer.matches()) == 12
+    assert page.evaluate(_FIGURES) == before
+
+
 def test_undo_redo_erase_and_clear_show_the_truth(painted: ExplorerPage) -> None:
     painted.wait_ink(0.02, 0.3)
     painted.page.wait_for_timeout(300)
