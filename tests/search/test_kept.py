@@ -229,3 +229,19 @@ def test_searches_in_several_threads_do_not_disturb_each_other(store: FeatureSto
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_several_regions_and_the_original_s_scores_come_out_the_same(store: FeatureStore) -> None:
+    engine, plain = engine_of(store), engine_of(store, columns=0)
+    masks = [np.zeros(GRID, np.float32) for _ in range(3)]
+    masks[0][1:4, 2:5], masks[1][0, 0], masks[2][3:, 4:] = 0.7, 1.0, 0.4
+    first, second, away = (engine.query(f"p{i:02d}", mask) for i, mask in enumerate(masks))
+    query = RegionQuery.combine([first, second], [away])
+    for exact in (False, True):  # the preview keeps what the exact search then weighs
+        for compatible in (False, True):
+            options: dict[str, Any] = {"k": 7, "exact": exact, "compatible": compatible, "per_image": 2}
+            found, expected = engine.search(query, **options), plain.search(query, **options)
+            for name in ("score", "image_score"):
+                np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-6)
+            for name in ("image_id", "y", "x", "image_y", "image_x"):
+                np.testing.assert_array_equal(found[name], expected[name])
