@@ -22,7 +22,7 @@ hypothesis_settings.register_profile("untimed", deadline=None)  # a busy machine
 hypothesis_settings.load_profile("untimed")
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # Two test processes share the cores: threads of one operation would mostly wait for each other. What the tests
+    # Several test processes share the cores: threads of one operation would mostly wait for each other. What the tests
     # start inherits it.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
