@@ -13,7 +13,6 @@ from vfs_panel.app.live import live_store
 from vfs_panel.app.panes import box, offline
 from vfs_panel.app.remembered import Remembered, reopen
 from vfs_panel.app.session import Session
-from vfs_panel.app.settling import settle
 from vfs_panel.app.sources import Target, is_network, sources_of
 from vfs_panel.app.state import MOST_K, TABS
 from vfs_panel.app.views.header import HeaderView
@@ -46,8 +45,6 @@ class Explorer(pn.viewable.Viewer):
 
     def __init__(self, session: Session, *, page: bool = False, theme: str = "light") -> None:
         super().__init__()
-        if page:
-            settle()
         self.session, self.state = session, session.state
         self.state.theme = theme
         header, keys = HeaderView(session, page=page), KeyView(session, page=page)

@@ -12,7 +12,7 @@ def settle() -> None:
     """Let threads take turns more often, and leave what was imported out of Python's search for garbage.
 
     A full search through all of it takes up to a second, in which every page stands still. What comes later, the pages
-    above all, is searched as ever.
+    above all, is searched as ever: so this is for before the first page, or that would stay.
     """
     sys.setswitchinterval(SWITCH_S)
     gc.collect()

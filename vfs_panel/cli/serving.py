@@ -180,7 +180,9 @@ def run_server(find: "Callable[[], Catalog]", *, port: int, address: str, show: 
 
     from vfs_panel.app import builds, shared
     from vfs_panel.app.page import page
+    from vfs_panel.app.settling import settle
 
+    settle()
     builds.listen_outside(address not in _LOCAL)
     try:
         server = pn.serve(

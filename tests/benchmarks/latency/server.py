@@ -24,6 +24,7 @@ from tornado.web import RequestHandler
 from vfs_panel.app import Explorer, shared
 from vfs_panel.app.searching import Outcome
 from vfs_panel.app.session import Session
+from vfs_panel.app.settling import settle
 from vfs_panel.app.sources import Source, sources_of
 from vfs_panel.bench import sets
 from vfs_panel.cli.serving import free_port
@@ -140,6 +141,7 @@ def main() -> None:
     source = next(iter(sources.values()))
     network = next(iter(source.networks))
     engine = shared.engine_of(source, network, source.first_layer(network))
+    settle()
     port = free_port(0, "localhost")
     server = pn.serve(
         {"/": lambda: page(sources)}, port=port, show=False, start=False, verbose=False, title="vfs_panel",
