@@ -149,6 +149,19 @@ def test_a_pass_takes_no_more_columns_than_it_may(store: FeatureStore, monkeypat
     assert set(counts) == {6}
 
 
+def test_a_search_of_too_many_windows_is_scanned(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, counts = engine_of(store), count_products(monkeypatch)
+    mask = np.zeros(GRID, np.float32)
+    mask[:2, :2] = 1  # 4 × 5 windows of 4 cells
+    query = engine.query("p07", mask)
+    for most, kept_then in ((79, False), (80, True)):
+        monkeypatch.setattr(resident, "ROWS_MOST", most)
+        engine.search(query, exact=False)
+        counts.clear()
+        engine.search(query, exact=False)
+        assert (not counts) == kept_then
+
+
 def test_what_is_only_likely_pushes_out_nothing_in_use(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
     engine, counts = engine_of(store, columns=10), count_products(monkeypatch)
     mask = np.zeros(GRID, np.float32)

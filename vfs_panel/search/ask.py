@@ -30,7 +30,8 @@ class Ask:
     allowed : bool per picture: search only these.
     groups : int per picture: only the best match of each group; None for no groups.
     k, per_image, compatible, exact : as in `RegionSearch.search`.
-    ahead : Tensor, shape (cell, channel), float64, or None: cells that the next searches will likely have too.
+    ahead : None for a search that stands alone; of one in a row of previews, cells that the next ones will likely have
+        too: Tensor, shape (cell, channel), float64.
     """
 
     kernels: tuple[Kernel, ...]

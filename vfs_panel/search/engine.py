@@ -192,11 +192,11 @@ class RegionSearch:
             per_image=per_image,
             compatible=compatible,
             exact=exact,
-            ahead=None if ahead is None else self._cells(ahead),
+            ahead=None if exact else self._cells(ahead),
         )
 
-    def _cells(self, ahead: ArrayLike) -> torch.Tensor:
-        cells = torch.from_numpy(np.asarray(ahead, np.float64))
+    def _cells(self, ahead: ArrayLike | None) -> torch.Tensor:
+        cells = torch.from_numpy(np.zeros((0, self.spec.grid[0])) if ahead is None else np.asarray(ahead, np.float64))
         if cells.ndim != 2 or cells.shape[1] != self.spec.grid[0]:
             raise QueryError(
                 f"ahead has shape {tuple(cells.shape)}; expected features of cells, (cell, {self.spec.grid[0]})."

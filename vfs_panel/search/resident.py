@@ -24,12 +24,13 @@ from vfs_panel.search.codes import (
     scaled_columns,
 )
 from vfs_panel.search.devices import device_words
-from vfs_panel.search.kept import KeptProducts, keys_of, weighted_sums, windows_of
+from vfs_panel.search.kept import KeptProducts, keys_of
 from vfs_panel.search.kernels import make_kernel
 from vfs_panel.search.packing import PackedCodes, pack
 from vfs_panel.search.scan import Best, Order
 from vfs_panel.search.tiers import check_finite, cut, load, spans_within
 from vfs_panel.search.timing import CELLS_TIMED, faster_packed, time_scan, timed_pictures
+from vfs_panel.search.windows import weighted_sums, windows_of, windows_rows
 from vfs_panel.search.workers import spread
 from vfs_panel.words import size_words
 
@@ -43,6 +44,7 @@ SLAB_MB = 36.0  # of codes in one slab; more than the 32 MiB up to which glibc k
 GPU_REACH = 64.0  # a GPU's slabs against a core's: waiting for one costs as much as a pass over a small one
 FUSED_TESTED, FUSED_AGREES = 256, 1e-3  # pictures that the fused kernel is tested on, and how near it must come
 WEIGHED = 16_384  # pictures whose kept products one thread weighs at a time: so many sums stay in a core's cache
+ROWS_MOST = 4_000_000  # of kept products that the windows of one scan sum: their numbers alone are 48 MB
 PASS_COLUMNS = 48  # of new cells in one pass over the codes, those that are likely needed soon included
 FEW = 3  # slabs with less than one in so many pictures left by a filter are gathered before they are multiplied
 
@@ -225,6 +227,8 @@ class ResidentTier:
 
     def _new_columns(self, columns: Columns, ahead: Tensor | None) -> Tensor | None:
         """Return the columns that are to be multiplied before all are kept; None if this search had better not."""
+        if windows_rows(columns, self.grid[1:]) > ROWS_MOST:
+            return None
         keys = keys_of(columns.weights)
         missing = self._kept.missing(keys)
         if missing and (ahead is None or len(set(keys)) > len(self._kept)):

@@ -82,8 +82,8 @@ class Shard:
         y, x = np.full(shape, -1, np.int32), np.full(shape, -1, np.int32)
         scanned = _Scanned(np.full(shape, -np.inf, np.float32), y, x)
         compatible = asks[0].compatible
-        previews = [ask for ask in asks if not ask.exact]
-        ahead = torch.cat([_ahead(ask) for ask in previews]) if previews else None
+        soon = [ask.ahead for ask in asks if ask.ahead is not None]
+        ahead = torch.cat(soon) if soon else None
         for done, at, best in self.tier.scan(
             columns, floors, count=count, compatible=compatible, wanted=wanted, ahead=ahead
         ):
@@ -209,11 +209,6 @@ class Shard:
             rescored=rescored,
             bound=float(slack.max()) if len(slack) else 0.0,
         )
-
-
-def _ahead(ask: Ask) -> torch.Tensor:
-    none = torch.empty(0, ask.kernels[0].weights.shape[1], dtype=torch.float64)
-    return none if ask.ahead is None else ask.ahead
 
 
 def other_region(score: NDArray[np.float32], share: float) -> NDArray[np.float32]:
