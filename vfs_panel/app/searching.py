@@ -22,7 +22,7 @@ from vfs_panel.errors import LayerError, OutOfMemoryError, QueryError, SearchCan
 from vfs_panel.features import FeatureSpec
 from vfs_panel.features.origin import OtherNetworkError
 from vfs_panel.features.selecting import pictures_with
-from vfs_panel.plots.groups import group_scores
+from vfs_panel.plots.groups import best_pictures
 from vfs_panel.search import RegionQuery, RegionSearch, Stroke
 from vfs_panel.search.engine import Options
 from vfs_panel.search.mask import paint_both, parts_of, to_grid
@@ -146,8 +146,7 @@ def _search(job: Job) -> Outcome:
     def found(result: xr.Dataset) -> Outcome:
         thumbnails = shared.thumbnails_of(job.source, job.network)
         if job.shown is None and not job.preview:  # made here, so that the page's thread has them at once
-            best = [group.pictures[0] for group in group_scores(result, "domain") if len(group.pictures)]
-            thumbnails.urls(result["image"].values[best].tolist(), MATCH_PX)
+            thumbnails.urls(best_pictures(result), MATCH_PX)
         return outcome(
             status=words.searched(result, preview=job.preview),
             query=query,

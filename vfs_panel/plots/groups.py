@@ -53,6 +53,12 @@ def group_scores(result: xr.Dataset, by: By | None) -> list[Group]:
     return groups
 
 
+def best_pictures(result: xr.Dataset) -> list[str]:
+    """Return the ids of the best picture of each domain that was searched."""
+    ids = result["image"].values
+    return [str(ids[group.pictures[0]]) for group in group_scores(result, "domain") if len(group.pictures)]
+
+
 def top_groups(groups: list[Group], n: int, *, other: str = "other") -> list[Group]:
     """Keep the `n` groups with the best scores, in that order, and put all others into one more at the end."""
     order = sorted(range(len(groups)), key=lambda i: -groups[i].scores[0] if len(groups[i].scores) else np.inf)

@@ -15,7 +15,7 @@ from vfs_panel.app.views.tab import TabView
 from vfs_panel.errors import VFSError
 from vfs_panel.features.layout import FINDINGS
 from vfs_panel.plots.domains import SHAPES, DomainRows, domains, domains_data
-from vfs_panel.plots.groups import group_scores, score_range
+from vfs_panel.plots.groups import best_pictures, score_range
 from vfs_panel.plots.live import Live
 from vfs_panel.plots.text import plain, score_text
 
@@ -73,8 +73,7 @@ class DomainsView(TabView):
             result, width_px=state.work_px, with_chance=True,  # drawing anew takes half a second
             heading=plain(self._by).capitalize(), shape=self._shape,
         )  # fmt: skip
-        best = {str(result["image"].values[row]) for row in _best_rows(result)}
-        urls = shared.thumbnails_of(self.session.source, state.network).urls(sorted(best))
+        urls = shared.thumbnails_of(self.session.source, state.network).urls(best_pictures(result))
         options: dict[str, Any] = {"theme": theme, "axis": self._axis, "chance": state.chance_level}
         if (rows, theme.name) != self._drawn_as or self._live is None:
             self._drawn_as = (rows, theme.name)
@@ -128,8 +127,3 @@ def _missing(result: xr.Dataset) -> str:
     said = [f"{plain(group.name)} (best {score_text(group.best)}, rank {group.rank:,})" for group in groups[:SAID]]
     more = f" and {len(groups) - SAID:,} more" if len(groups) > SAID else ""
     return f" No match in {', '.join(said)}{more}."
-
-
-def _best_rows(result: xr.Dataset) -> list[int]:
-    """Return the row of the best score of each domain that has one."""
-    return [int(group.pictures[0]) for group in group_scores(result, "domain") if len(group.pictures)]
