@@ -230,6 +230,19 @@ def test_a_store_on_disk_is_not_read_for_an_example(from_disk: Session, monkeypa
     assert not opened_page(from_disk, monkeypatch, for_s=1.0)
 
 
+def test_an_example_of_a_set_that_was_left_is_not_drawn(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = searching.example
+
+    def left_meanwhile(outcome: Outcome) -> xr.Dataset | None:
+        found = real(outcome)
+        session.state.network = "another"
+        return found
+
+    monkeypatch.setattr(searching, "example", left_meanwhile)
+    assert not opened_page(session, monkeypatch, for_s=1.0)
+    assert session.state.network == "another"
+
+
 def test_a_tab_follows_a_result_in_a_message_of_its_own(session: Session) -> None:
     order: list[str] = []
 

@@ -150,7 +150,8 @@ class SearchLoop:
         await asyncio.sleep(EARLY_S)
         session = self._session
         example = await asyncio.get_running_loop().run_in_executor(shared.ASIDE, searching.example, outcome)
-        if example is None or session.state.result is not None or self.is_searching:
+        is_open = (outcome.job.source, outcome.job.network) == (session.source, session.state.network)
+        if example is None or not is_open or session.state.result is not None or self.is_searching:
             return
 
         def draw() -> None:
