@@ -92,6 +92,40 @@ def test_lasso_box_exclude_and_one_history(explorer: ExplorerPage) -> None:
     assert cells(explorer, other_than=more) == lasso
 
 
+def test_a_hand_that_rests_first_paints_all_the_same(explorer: ExplorerPage) -> None:
+    page = explorer.page
+    box, undo = page.locator(".vfs-canvas").bounding_box(), page.get_by_role("button", name="Undo")
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+    page.mouse.move(*at(0.2, 0.2))
+    page.mouse.down()
+    page.wait_for_timeout(900)  # to Bokeh a "press" after a third of it, of which nothing could become a stroke
+    page.mouse.move(*at(0.5, 0.2), steps=5)
+    explorer.wait_status("^Preview")
+    page.mouse.move(*at(0.5, 0.4), steps=5)
+    page.mouse.up()
+    stroke = cells(explorer)
+    assert stroke >= 12
+    page.mouse.move(*at(0.8, 0.8))
+    page.mouse.down()
+    page.wait_for_timeout(900)
+    page.mouse.up()
+    dot = cells(explorer, other_than=stroke)
+    assert 1 <= dot - stroke <= 25
+    page.mouse.click(*at(0.2, 0.7))
+    page.mouse.click(*at(0.4, 0.9))  # to Bokeh a "doubletap", though elsewhere
+    assert cells(explorer, other_than=dot) >= dot + 2
+    page.mouse.dblclick(*at(0.8, 0.1))
+    steps = 0
+    while undo.is_enabled():
+        press(explorer, "Control+z")
+        page.wait_for_timeout(300)
+        steps += 1
+    assert steps == 5  # the double click is one dot
+
+
 def test_escape_drops_a_stroke_under_way(explorer: ExplorerPage) -> None:
     press(explorer, "l")
     box = explorer.page.locator(".vfs-canvas").bounding_box()

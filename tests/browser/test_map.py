@@ -24,6 +24,7 @@ def test_a_lasso_and_the_nearest_keep_the_matches_to_some(browser: Any, served: 
     corners = [(0.02, 0.02), (0.5, 0.02), (0.5, 0.98), (0.02, 0.98), (0.02, 0.1)]
     page.mouse.move(*[box[k] + v * box[s] for k, v, s in zip("xy", corners[0], ("width", "height"), strict=True)])
     page.mouse.down()
+    page.wait_for_timeout(400)  # a hand that rests first
     for corner in corners[1:]:
         page.mouse.move(
             *[box[k] + v * box[s] for k, v, s in zip("xy", corner, ("width", "height"), strict=True)], steps=8

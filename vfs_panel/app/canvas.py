@@ -73,7 +73,12 @@ if (xs.length) {
   pen.data = {ended: [(pen.data.ended[0] ?? 0) + 1], xs: [whole[0]], ys: [whole[1]], heard: [heard]}
 }
 """
-_ON_TAP = "pen.data = {ended: [(pen.data.ended[0] ?? 0) + 1], xs: [[cb_obj.x]], ys: [[cb_obj.y]], heard: [[]]}"
+# Two quick taps are one "doubletap" to Bokeh, wherever they are; in one place they are one dot.
+_ON_TAP = """
+const {x, y, event_name} = cb_obj, {ended, xs, ys} = pen.data
+if (event_name === "doubletap" && Math.hypot(x - xs[0][0], y - ys[0][0]) < 5) return
+pen.data = {ended: [(ended[0] ?? 0) + 1], xs: [[x]], ys: [[y]], heard: [[]]}
+"""
 # The stroke is shown until its ink is there. Bokeh runs these scripts a little later and in any order, so the finished
 # stroke is known by its first point: one begun meanwhile is not touched.
 _ON_INKED = """
@@ -175,7 +180,8 @@ class Canvas:
         args = {"cds": cds, "every_ms": LIVE_MS, "longest_ms": LONGEST_MS}
         figure.js_on_event("pan", CustomJS(args=args, code=_ON_PAN))
         figure.js_on_event("panend", CustomJS(args={"cds": cds, "pen": pen}, code=_ON_PAN_END))
-        figure.js_on_event("tap", CustomJS(args={"pen": pen}, code=_ON_TAP))
+        for event in ("tap", "doubletap"):
+            figure.js_on_event(event, CustomJS(args={"pen": pen}, code=_ON_TAP))
         pen.on_change("data", self._pen_up)
         # Heard at once. The stream hears of the same 10 ms later, as HoloViews first lets changes gather.
         cds.on_change("data", partial(_moved, ref(self)))

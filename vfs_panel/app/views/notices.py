@@ -18,7 +18,7 @@ class ProblemPanel(Part):
 class StatusLine(Part):
     """The status line, read out by screen readers."""
 
-    _esm = script("building", "calm", "status")
+    _esm = script("building", "bokeh", "status")
 
 
 class ProblemView:

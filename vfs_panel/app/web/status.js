@@ -1,6 +1,6 @@
 const HINTS = [[["B"], "brush"], [["E"], "eraser"], [["[", "]"], "size"], [["←", "→"], "matches"], [["?"], "all keys"]]
 export function render({model, el}) {
-  calmStyleSheets()
+  mendBokeh()
   const lead = h("b"), text = h("span"), action = h("button", {type: "button", class: "link", onclick: () => model.send_msg({do: "action"})})
   const build = buildLine((name, more) => model.send_msg({do: name, ...more}))
   const line = h("span", {class: "says", role: "status", "aria-live": "polite"}, lead, " ", text, " ", action)
