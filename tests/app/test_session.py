@@ -264,7 +264,7 @@ def test_a_tab_follows_a_result_in_a_message_of_its_own(session: Session) -> Non
     async def paint(*points: tuple[float, float]) -> None:
         order.clear()
         session.commit(list(points))
-        while session.is_searching or session.state.chance is None or order[-1] != "tab":
+        while session.is_searching or session.state.chance is None or order[-1:] != ["tab"]:
             await asyncio.sleep(0.01)
 
     async def draw() -> None:
