@@ -67,6 +67,7 @@ def test_two_tabs_of_one_person_do_not_disturb_each_other(browser: Any, served: 
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     mark = served.marks["marks"]
     one, two = (ExplorerPage(context.new_page(), served.url).open() for _ in range(2))
+    one.page.bring_to_front()  # a page behind another hears of the mouse once a second
     one.paint_mark(mark["bright/cross/00.png"])
     one.wait_status("^Exact")
     mine, address = one.matches(), one.page.url
@@ -84,14 +85,16 @@ def test_two_tabs_of_one_person_do_not_disturb_each_other(browser: Any, served: 
     one.page.mouse.down()
     one.page.mouse.move(box["x"] + 90, box["y"] + 40, steps=3)
     x0, y0, x1, y1 = mark[chosen]
+    two.page.bring_to_front()
     two.stroke((x0, y0), (x1, y0), (x1, y1), (x0, y1))
     two.wait_status("^Exact")
-    one.page.mouse.move(box["x"] + 120, box["y"] + 60, steps=3)
-    one.page.mouse.up()
     theirs = two.matches()
     assert all("rings" in match for match in theirs[:5])
+    one.page.bring_to_front()
+    one.page.mouse.move(box["x"] + 120, box["y"] + 60, steps=3)
+    one.page.mouse.up()
+    assert one.wait_other_matches(mine)
     one.page.keyboard.press("Control+z")
-    one.wait_other_matches(one.matches())
     for _ in range(50):
         if one.matches() == mine and one.page.url == address:
             break
