@@ -8,6 +8,8 @@ ARGS ?=
 BIN := $(VENV)/bin
 SOURCES := $(shell find vfs_panel data_catalog -type f -not -path '*/__pycache__/*')
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Compiled modules are kept, whatever the surroundings say: hundreds of processes start from them.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test help clean
 .DELETE_ON_ERROR:
@@ -38,7 +40,7 @@ $(VENV)/.installed: pyproject.toml $(SOURCES) | $(BIN)/python
 	@touch $@
 
 $(VENV)/.installed-for-tests: pyproject.toml | $(BIN)/python
-	$(PIP) install -e '.[test]'
+	$(PIP) install --no-compile -e '.[test]'
 	@touch $@
 
 $(VENV)/.browser: tests/browser/chromium.py $(VENV)/.installed-for-tests

@@ -18,6 +18,9 @@ from vfs_panel.settings import settings
 
 DOMAINS, LABELS = ("photo", "sketch"), ("cat", "dog", "house")
 
+SERVED_APART = ("test_apps.py", "test_connection.py", "test_gallery.py", "test_jupyterlab.py", "test_switching.py")
+"""Browser tests that serve most of what they look at themselves."""
+
 hypothesis_settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 hypothesis_settings.load_profile("untimed")
 
@@ -40,14 +43,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Side by side with `-n`, keep the tests of a file together, and those of the browser: so one app is served."""
+    """Side by side with `-n`, keep the tests of a file together, and those that look at the one app that is served."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            folder = file.rpartition("/")[0]
-            return folder if folder.endswith("browser") else file
+            folder, _, name = file.rpartition("/")
+            return folder if folder.endswith("browser") and name not in SERVED_APART else file
 
     return ByFile(config, log)
 
