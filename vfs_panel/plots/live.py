@@ -117,18 +117,24 @@ def _write(marks: Iterable[tuple[Live, str, Any]]) -> None:
         plot.push()  # a notebook's comm needs to be told; on a server this does nothing
 
 
-class Numbers(list[Any], Serializable):
-    """Numbers that Bokeh sends as they are, within the message, rather than one by one or as an array apart."""
+class Numbers(np.ndarray[Any, np.dtype[Any]], Serializable):
+    """Numbers that Bokeh sends within the message, rather than as an array apart.
+
+    Unlike in a list, it neither sends them one by one nor looks through them for models.
+    """
 
     def to_serializable(self, serializer: Serializer) -> Any:
         """Return plain JSON; what is not finite as Bokeh writes it."""
-        return [x if isfinite(x) else serializer.encode(x) for x in self]
+        numbers = self.tolist()
+        if np.isfinite(self).all():
+            return numbers
+        return [x if isfinite(x) else serializer.encode(x) for x in numbers]
 
 
 def _in_text(column: Any) -> Any:
     """Turn short arrays into numbers, also those within lists; other columns stay as they are."""
     if isinstance(column, np.ndarray) and column.ndim == 1 and column.size <= IN_TEXT and column.dtype.kind in "fiu":
-        return Numbers(column.tolist())
+        return column.view(Numbers)
     if isinstance(column, list) and column and isinstance(column[0], list | np.ndarray):
         return [_in_text(part) for part in column]
     return column
