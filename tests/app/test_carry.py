@@ -67,7 +67,7 @@ def test_what_is_gone_is_said_and_the_rest_opened(painted: Session) -> None:
 def test_an_upload_goes_along_in_a_file_but_not_in_a_link(painted: Session) -> None:
     buffer = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (80, 90, 3), np.uint8)).save(buffer, "PNG")
-    painted.upload(buffer.getvalue(), "mine.png")
+    painted.uploads.open(buffer.getvalue(), "mine.png")
     painted.add(Stroke(((30.0, 30.0),), 8.0))
     rgb = painted.state.upload.rgb
     document = remember(painted, with_upload=True)

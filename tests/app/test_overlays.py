@@ -92,7 +92,7 @@ def test_a_cell_where_the_layer_sees_nothing_is_like_nothing(session: Session, c
 def test_a_picture_of_ones_own_has_cells_too(session: Session, cells: CellsView) -> None:
     file = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 72, 3), np.uint8)).save(file, "PNG")
-    session.upload(file.getvalue(), "own.png")
+    session.uploads.open(file.getvalue(), "own.png")
     session.search_now()
     assert not cells._over.part.view["on"]
     session.add(Stroke(((30.0, 30.0),), 12.0))

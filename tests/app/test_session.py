@@ -105,7 +105,7 @@ def test_filters_that_leave_nothing_offer_to_be_cleared(session: Session) -> Non
 
 
 def test_a_stroke_outside_the_frame_paints_nothing(session: Session) -> None:
-    session.upload(png(64, 300), "wide.png")
+    session.uploads.open(png(64, 300), "wide.png")
     session.add(Stroke(((3.0, 30.0), (12.0, 30.0)), 4.0))
     session.search_now()
     assert "does not see that part" in session.state.status.text
@@ -113,7 +113,7 @@ def test_a_stroke_outside_the_frame_paints_nothing(session: Session) -> None:
 
 
 def test_an_upload_is_searched_in_all_pictures(session: Session) -> None:
-    session.upload(png(80, 90), "mine.png")
+    session.uploads.open(png(80, 90), "mine.png")
     session.add(MARK)
     session.search_now()
     assert session.state.result.attrs["n_searched"] == 12
@@ -122,8 +122,8 @@ def test_an_upload_is_searched_in_all_pictures(session: Session) -> None:
 
 def test_an_unreadable_upload_changes_nothing_but_the_sentence(session: Session) -> None:
     session.add(MARK)
-    session.receive("key", 0, 2, b"not ", "board.heic")
-    session.receive("key", 1, 2, b"a picture", "board.heic")
+    session.uploads.receive("key", 0, 2, b"not ", "board.heic")
+    session.uploads.receive("key", 1, 2, b"a picture", "board.heic")
     assert session.state.upload_error == "board.heic"
     assert session.state.strokes == (MARK,)
     assert session.state.upload is None
@@ -132,7 +132,7 @@ def test_an_unreadable_upload_changes_nothing_but_the_sentence(session: Session)
 def test_pieces_of_an_upload_make_the_file(session: Session) -> None:
     data = png(40, 40)
     for number, start in enumerate(range(0, len(data), 1000)):
-        session.receive("key", number, -(-len(data) // 1000), data[start : start + 1000], "mine.png")
+        session.uploads.receive("key", number, -(-len(data) // 1000), data[start : start + 1000], "mine.png")
     assert session.state.upload is not None
     assert session.state.upload.rgb.shape == (40, 40, 3)
 
@@ -142,7 +142,7 @@ def test_too_large_an_upload_is_refused_before_it_is_whole(session: Session, mon
 
     monkeypatch.setenv("VFS_MAX_UPLOAD_MB", "0.001")
     settings.cache_clear()
-    session.receive("key", 0, 9, b"x" * 2000, "big.png")
+    session.uploads.receive("key", 0, 9, b"x" * 2000, "big.png")
     assert session.state.upload_error == "big.png"
 
 
@@ -380,25 +380,25 @@ def test_a_mask_file_is_one_step(session: Session) -> None:
     cover[8:16, 8:16] = cover[20:28, 20:28] = 255
     buffer = io.BytesIO()
     Image.fromarray(cover).save(buffer, "PNG")
-    session.add_mask(buffer.getvalue(), "mask.png")
+    session.uploads.paint_mask(buffer.getvalue(), "mask.png")
     session.search_now()
     assert session.state.result is not None
     assert len(session.state.strokes) == 2
     session.undo()
     assert session.state.strokes == ()
-    session.add_mask(b"nothing", "mask.png")
+    session.uploads.paint_mask(b"nothing", "mask.png")
     assert "mask.png is no mask" in session.state.status.text
 
 
 def test_a_huge_picture_is_scaled_and_a_bomb_refused(session: Session) -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (10_000, 10_000), "red").save(buffer, "JPEG", quality=30)
-    session.upload(buffer.getvalue(), "huge.jpg")
+    session.uploads.open(buffer.getvalue(), "huge.jpg")
     assert max(session.state.upload.rgb.shape) <= 1024
     bomb = io.BytesIO()
     Image.new("1", (40_000, 40_000)).save(bomb, "PNG")
     assert len(bomb.getvalue()) < 1e6
-    session.upload(bomb.getvalue(), "bomb.png")
+    session.uploads.open(bomb.getvalue(), "bomb.png")
     assert session.state.upload_error == "bomb.png"
     assert "1600" in session.state.upload_reason.replace(",", "") or "million" in session.state.upload_reason
     assert session.state.upload.name == "huge.jpg"

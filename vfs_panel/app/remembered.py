@@ -170,7 +170,7 @@ def _open_picture(session: Session, document: Remembered, missing: list[str]) ->
         except ValueError:
             missing.append("The uploaded picture in it is damaged.")
             return
-        session.open_upload(data, document.picture or "picture")
+        session.uploads.open_now(data, document.picture or "picture")
         return
     try:
         known = document.picture in session.store.pictures_index.ids

@@ -14,18 +14,14 @@ from vfs_panel.app.offers import Offers
 from vfs_panel.app.searching import Job, Outcome
 from vfs_panel.app.sources import Source
 from vfs_panel.app.state import MOST_COMPARED, Row, SearchState, Upload
-from vfs_panel.app.turns import Aside
+from vfs_panel.app.uploads import Uploads
 from vfs_panel.app.words import LOADING, NOTHING_PAINTED, Problem, Status
-from vfs_panel.errors import ImageError, QueryError, VFSError
+from vfs_panel.errors import ImageError, VFSError
 from vfs_panel.features import FeatureStore
 from vfs_panel.images.preprocessing import Geometry
-from vfs_panel.images.reading import read_mask, read_rgb
 from vfs_panel.search import RegionQuery, RegionSearch, Stroke
-from vfs_panel.search.mask import strokes_from_mask
 from vfs_panel.search.stroke import Shape
-from vfs_panel.settings import settings
 
-UPLOAD_SIDE_PX = 1024
 _BRUSH_SHARE = 0.18  # of the picture's shorter side
 
 Publish = Callable[[Outcome], None]
@@ -53,10 +49,8 @@ class Session:
         self.on_tour: list[Callable[[], None]] = []
         self.picture_px = (1, 1)
         self._loop = SearchLoop(self)
-        self._reading = Aside(self, shared.LOOKS)
-        self.offers = Offers(self)
+        self.offers, self.uploads = Offers(self), Uploads(self)
         self._last_good: tuple[str, str, str] | None = None
-        self._uploading: dict[str, list[bytes]] = {}
         self._notice = ""
         self.open_dataset(self._first_built(), layer=layer)
 
@@ -183,6 +177,12 @@ class Session:
         self.state.param.update(picture=image_id, upload=None, upload_error="", problem=None, selected=0, opened=0)
         self.kick()
 
+    def open_own(self, upload: Upload) -> None:
+        """Paint on a picture from elsewhere."""
+        self._new_picture(upload.rgb.shape[:2])
+        self.state.param.update(picture=upload.name, upload=upload, upload_error="", problem=None, selected=0, opened=0)
+        self.kick()
+
     def _new_picture(self, picture_px: tuple[int, int]) -> None:
         self.picture_px = (int(picture_px[0]), int(picture_px[1]))
         self.state.history.reset()
@@ -192,62 +192,6 @@ class Session:
         self.state.param.update(
             brush_px=size, drawn=self.state.drawn + 1, stale=stale, mask=None, excluded=None, drawing=False, offer=None
         )
-
-    # --- upload -------------------------------------------------------------------------------------------------
-
-    def receive(self, key: str, number: int, total: int, data: bytes, name: str, *, mask: bool = False) -> None:
-        """Take one piece of an uploaded file; with the last one, open it, as a picture or as a mask of this one."""
-        limit = settings().max_upload_mb * 1e6
-        pieces = self._uploading.setdefault(key, []) if number == 0 else self._uploading.get(key)
-        if pieces is None or number != len(pieces):
-            return
-        pieces.append(data)
-        if sum(map(len, pieces)) > limit:
-            del self._uploading[key]
-            self.refuse_upload(name)
-        elif number == total - 1:
-            del self._uploading[key]
-            (self.add_mask if mask else self.upload)(b"".join(pieces), name)
-        while len(self._uploading) > 2:  # what was given up
-            self._uploading.pop(next(iter(self._uploading)))
-
-    def upload(self, data: bytes, name: str) -> None:
-        """Paint on a picture from elsewhere; a file that is none leaves everything as it was, with a sentence."""
-
-        def read() -> Any:
-            try:
-                return read_rgb(data, name=name, max_side_px=UPLOAD_SIDE_PX)
-            except ImageError as error:
-                return error
-
-        self._reading.start(read, lambda found: self._uploaded(found, name))
-
-    def open_upload(self, data: bytes, name: str) -> None:
-        """Open a picture from elsewhere at once, as a saved session brings it."""
-        try:
-            self._uploaded(read_rgb(data, name=name, max_side_px=UPLOAD_SIDE_PX), name)
-        except ImageError as error:
-            self._uploaded(error, name)
-
-    def announce(self, sentence: str) -> None:
-        """Say something that the next result's words must not cover."""
-        self._notice = sentence
-        self.state.status = Status("Not all is as it was.", sentence)
-
-    def _uploaded(self, found: Any, name: str) -> None:
-        if isinstance(found, ImageError):
-            self.refuse_upload(name, str(found) if "pixels" in str(found) else "")
-            return
-        self._new_picture(found.shape[:2])
-        self.state.param.update(
-            picture=name, upload=Upload(name, found), upload_error="", problem=None, selected=0, opened=0
-        )
-        self.kick()
-
-    def refuse_upload(self, name: str, reason: str = "") -> None:
-        """Say that a file cannot be taken, and why."""
-        self.state.upload_error = ""  # so that the same name is news
-        self.state.param.update(upload_error=name, upload_reason=reason)
 
     # --- drawing ------------------------------------------------------------------------------------------------
 
@@ -280,16 +224,6 @@ class Session:
         """Add strokes, as one step."""
         self.state.history.replace((*self.state.history.strokes, *strokes))
         self._changed()
-
-    def add_mask(self, data: bytes, name: str) -> None:
-        """Paint what a mask picture covers, as one step: white, or what is opaque where it has transparency."""
-        try:
-            cover = read_mask(data, name=name)
-            strokes = strokes_from_mask(cover, self.picture_px, mode=self.state.polarity)  # type: ignore[arg-type]
-        except (ImageError, QueryError) as error:
-            self.trouble(str(error))
-            return
-        self.add(*strokes)
 
     def set_apart(self, apart: bool) -> None:
         """Find parts that do not touch each where it fits best, or keep their places."""
@@ -455,6 +389,11 @@ class Session:
         self.state.theme = "light" if self.state.theme == "dark" else "dark"
 
     # --- problems -----------------------------------------------------------------------------------------------
+
+    def announce(self, sentence: str) -> None:
+        """Say something that the next result's words must not cover."""
+        self._notice = sentence
+        self.state.status = Status("Not all is as it was.", sentence)
 
     def trouble(self, sentence: str) -> None:
         """Say what could not be done."""

@@ -154,7 +154,7 @@ class QueryView:
             case "piece":
                 self._piece(msg)
             case "refuse":
-                session.refuse_upload(str(msg.get("name", "The picture"))[:120])
+                session.uploads.refuse(str(msg.get("name", "The picture"))[:120])
             case "forgive":
                 state.upload_error = ""
             case "tool" if msg.get("value") in TOOLS:
@@ -177,7 +177,7 @@ class QueryView:
         except (KeyError, ValueError, TypeError, binascii.Error):
             return
         name = str(msg.get("name", "The picture"))[:120]
-        self._session.receive(str(msg.get("key")), number, total, data, name, mask=msg.get("mask") is True)
+        self._session.uploads.receive(str(msg.get("key")), number, total, data, name, mask=msg.get("mask") is True)
 
     def _box(self, numbers: Any) -> None:
         try:
