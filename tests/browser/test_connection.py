@@ -30,7 +30,9 @@ def test_a_restarted_server_finds_the_drawing_again(page: Any, served: Any, tmp_
         page.locator(".matcheshead").get_by_label("Show").fill("6")
         page.keyboard.press("Enter")
         page.wait_for_function("new URLSearchParams(location.search).get('k') === '6'")
-        before = explorer.wait_other_matches(explorer.matches()) if len(explorer.matches()) != 6 else explorer.matches()
+        page.locator(".sr li").nth(6).wait_for(state="detached")
+        before = explorer.matches()
+        assert len(before) == 6
         process.kill()
         process.wait(20)
         assert explorer.wait_status("^Reconnecting") == "Reconnecting. Your drawing is kept."
