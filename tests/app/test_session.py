@@ -226,6 +226,17 @@ def test_figures_are_drawn_of_an_example_before_anything_is_painted(
     assert session.state.status.lead == "Ready."
 
 
+def test_figures_wait_for_those_whose_pages_open(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Other:
+        """Somebody whose page opens."""
+
+    other = Other()
+    monkeypatch.setitem(loop._opening, other, time.monotonic())  # type: ignore[call-overload]
+    assert not opened_page(session, monkeypatch, for_s=0.5)
+    monkeypatch.setitem(loop._opening, other, time.monotonic() - loop.OPENING_S)  # type: ignore[call-overload]
+    assert opened_page(Session(session.sources), monkeypatch)
+
+
 def test_a_store_on_disk_is_not_read_for_an_example(from_disk: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not opened_page(from_disk, monkeypatch, for_s=1.0)
 

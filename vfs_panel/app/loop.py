@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 EARLY_S = 0.3  # once the page shows its picture, figures are drawn that the first result will need
+OPENING_S = 5.0  # but not while others wait for their pages to open, which takes no longer than this
 CHANCE_DELAY_S = 0.25  # chance is only worked out once the pen has rested this long
 PATIENCE_S = 0.5  # a search that has run this long is stopped when something newer is wanted; a shorter one is shown
 MANY = 3  # sessions that search at once; beyond, a result is shown before the next search, and tabs wait for the pen
@@ -36,12 +37,19 @@ RECENT_S = 1.0
 
 _lanes: "WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]" = WeakKeyDictionary()
 _searched: "WeakKeyDictionary[SearchLoop, float]" = WeakKeyDictionary()
+_opening: "WeakKeyDictionary[SearchLoop, float]" = WeakKeyDictionary()
 
 
 def crowded() -> bool:
     """Return whether so many people are drawing that what is not needed at once has to wait."""
     now = time.monotonic()
     return sum(now - at < RECENT_S for at in list(_searched.values())) > MANY
+
+
+def somebody_opens() -> bool:
+    """Return whether a page was asked for a moment ago and shows no picture yet."""
+    now = time.monotonic()
+    return any(now - at < OPENING_S for at in list(_opening.values()))
 
 
 def _lane() -> asyncio.Semaphore:
@@ -67,6 +75,8 @@ class SearchLoop:
         self._cancel, self._since = threading.Event(), 0.0
         self._job: Job | None = None
         self._early: asyncio.Task[None] | None = None
+        if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
+            _opening[self] = time.monotonic()
 
     def kick(self) -> None:
         """Search for what is drawn now, as soon as the search that runs is done or has run for long."""
@@ -126,6 +136,7 @@ class SearchLoop:
             await asyncio.sleep(0)  # lets messages of the browser in
             if not self.is_searching and outcome is not None and outcome.query is not None and not job.preview:
                 await self._add_chance(outcome, wanted)
+        _opening.pop(self, None)
         if self._early is None and outcome is not None and outcome.engine is not None and outcome.query is None:
             self._early = loop.create_task(self._draw_early(outcome))
 
@@ -149,6 +160,10 @@ class SearchLoop:
         """Draw figures unseen, of an example: the first stroke would wait a second for HoloViews and Bokeh."""
         await asyncio.sleep(EARLY_S)
         session = self._session
+        while somebody_opens():
+            await asyncio.sleep(EARLY_S)
+        if session.state.result is not None or self.is_searching:
+            return
         example = await asyncio.get_running_loop().run_in_executor(shared.ASIDE, searching.example, outcome)
         is_open = (outcome.job.source, outcome.job.network) == (session.source, session.state.network)
         if example is None or not is_open or session.state.result is not None or self.is_searching:
