@@ -32,7 +32,7 @@ function restBeforeMoving() {
     if (!event.isTrusted) return
     stop()
     const [area, ...around] = event.composedPath(), has = (node, name) => !!node.classList?.contains(name)
-    if (!event.isPrimary || !has(area, "bk-events") || !around.some(node => has(node, "vfs-root"))) return
+    if (!event.isPrimary || event.button !== 0 || !has(area, "bk-events") || !around.some(node => has(node, "vfs-root"))) return
     start = event
     timer = setTimeout(again, REST_MS, area)
   })
