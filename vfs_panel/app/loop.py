@@ -158,12 +158,10 @@ class SearchLoop:
 
     async def _draw_early(self, outcome: Outcome) -> None:
         """Draw figures unseen, of an example: the first stroke would wait a second for HoloViews and Bokeh."""
-        await asyncio.sleep(EARLY_S)
         session = self._session
+        await asyncio.sleep(EARLY_S)
         while somebody_opens():
             await asyncio.sleep(EARLY_S)
-        if session.state.result is not None or self.is_searching:
-            return
         example = await asyncio.get_running_loop().run_in_executor(shared.ASIDE, searching.example, outcome)
         is_open = (outcome.job.source, outcome.job.network) == (session.source, session.state.network)
         if example is None or not is_open or session.state.result is not None or self.is_searching:
